@@ -1,0 +1,149 @@
+#include "common/buf.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+
+#define BUF_FIRST 256
+
+void buf_init(struct buf *buf, size_t max)
+{
+    *buf = (struct buf){.max = max};
+}
+
+void buf_clear(struct buf *buf)
+{
+    free(buf->data);
+    buf_init(buf, buf->max);
+}
+
+void buf_reset(struct buf *buf)
+{
+    buf->len = 0;
+    buf->overflow = false;
+    if (buf->data)
+        buf->data[0] = '\0';
+}
+
+static bool make_room(struct buf *buf, size_t more)
+{
+    size_t need, cap;
+
+    if (buf->overflow || more > buf->max - buf->len) {
+        buf->overflow = true;
+        return false;
+    }
+    need = buf->len + more + 1;
+    if (need <= buf->cap)
+        return true;
+    cap = buf->cap ? buf->cap : BUF_FIRST;
+    while (cap < need)
+        cap *= 2;
+    buf->data = mem_resize(buf->data, cap, 1);
+    buf->cap = cap;
+    return true;
+}
+
+void buf_add(struct buf *buf, const char *data, size_t len)
+{
+    if (!make_room(buf, len))
+        return;
+    if (len)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
+
+void buf_text(struct buf *buf, const char *text)
+{
+    buf_add(buf, text, strlen(text));
+}
+
+void buf_char(struct buf *buf, char c)
+{
+    buf_add(buf, &c, 1);
+}
+
+void buf_int(struct buf *buf, int64_t number)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
+
+    buf_add(buf, digits, (size_t)len);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0 || !make_room(buf, (size_t)len)) {
+        buf->overflow = true;
+        return;
+    }
+    va_start(args, format);
+    (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args); /* room was made for exactly this */
+    va_end(args);
+    buf->len += (size_t)len;
+}
+
+/* What a byte becomes inside a JSON string: itself (0), a short escape (its letter) or \u00XX ('u'). */
+static char escape_of(unsigned char c)
+{
+    switch (c) {
+    case '"':
+        return '"';
+    case '\\':
+        return '\\';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    default:
+        return c < 0x20 || c == 0x7f ? 'u' : 0;
+    }
+}
+
+void buf_json(struct buf *buf, const char *data, size_t len)
+{
+    size_t from = 0;
+
+    buf_char(buf, '"');
+    for (size_t i = 0; i < len; i++) {
+        char escape = escape_of((unsigned char)data[i]);
+        char code[8];
+        int code_len;
+
+        if (!escape)
+            continue;
+        buf_add(buf, data + from, i - from);
+        from = i + 1;
+        code_len = escape == 'u' ? snprintf(code, sizeof(code), "\\u%04x", (unsigned char)data[i])
+                                 : snprintf(code, sizeof(code), "\\%c", escape);
+        buf_add(buf, code, (size_t)code_len);
+    }
+    buf_add(buf, data + from, len - from);
+    buf_char(buf, '"');
+}
+
+void buf_json_text(struct buf *buf, const char *text)
+{
+    if (text)
+        buf_json(buf, text, strlen(text));
+    else
+        buf_add(buf, "null", 4);
+}
+
+const char *buf_str(const struct buf *buf)
+{
+    return buf->data ? buf->data : "";
+}

@@ -1,0 +1,75 @@
+#include "common/utf8.h"
+
+/* The lowest code point that needs a sequence of this many bytes: anything below it is an overlong form. */
+static const int32_t lowest[] = {[1] = 0x0, [2] = 0x80, [3] = 0x800, [4] = 0x10000};
+
+static size_t sequence_length(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        return 2;
+    if ((first & 0xf0) == 0xe0)
+        return 3;
+    if (first >= 0xf0 && first <= 0xf4)
+        return 4;
+    return 0;
+}
+
+int32_t utf8_decode(const char *data, size_t len, size_t *ret_size)
+{
+    unsigned char first = (unsigned char)data[0];
+    size_t size = sequence_length(first);
+    int32_t point;
+
+    *ret_size = 1;
+    if (size == 0 || size > len)
+        return -1;
+    point = size == 1 ? first : first & (0x7f >> size);
+    for (size_t i = 1; i < size; i++) {
+        unsigned char c = (unsigned char)data[i];
+
+        if ((c & 0xc0) != 0x80)
+            return -1;
+        point = (point << 6) | (c & 0x3f);
+    }
+    if (point < lowest[size] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+        return -1;
+    *ret_size = size;
+    return point;
+}
+
+size_t utf8_valid_prefix(const char *data, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len) {
+        size_t size;
+
+        if ((unsigned char)data[at] < 0x80) {
+            at++;
+            continue;
+        }
+        if (utf8_decode(data + at, len - at, &size) < 0)
+            break;
+        at += size;
+    }
+    return at;
+}
+
+bool utf8_is_valid(const char *data, size_t len)
+{
+    return utf8_valid_prefix(data, len) == len;
+}
+
+size_t utf8_utf16_units(const char *data, size_t len)
+{
+    size_t units = 0;
+
+    for (size_t at = 0, size; at < len; at += size) {
+        int32_t point = utf8_decode(data + at, len - at, &size);
+
+        units += point >= 0x10000 ? 2 : 1;
+    }
+    return units;
+}
