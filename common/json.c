@@ -178,6 +178,11 @@ const struct json *json_get(const struct json *object, const char *key)
     return wrap(member);
 }
 
+struct json *json_edit(struct json *object, const char *key)
+{
+    return wrap(raw(json_get(object, key)));
+}
+
 const char *json_text(const struct json *value, size_t *ret_len)
 {
     if (json_kind(value) != JSON_TEXT)

@@ -33,7 +33,8 @@ const char *json_text(const struct json *value, size_t *ret_len);        /* NULL
 const char *json_get_text(const struct json *object, const char *key);   /* NULL unless text without a NUL inside */
 bool json_integer(const struct json *value, int64_t *ret);               /* false unless a whole number */
 bool json_is_true(const struct json *value);
-size_t json_count(const struct json *array); /* 0 unless an array */
+size_t json_count(const struct json *array);                  /* 0 unless an array */
+struct json *json_edit(struct json *object, const char *key); /* as json_get, of a value that is ours to change */
 const struct json *json_at(const struct json *array, size_t index);
 
 /* Calls `visit` for each member until it returns false. */

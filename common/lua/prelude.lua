@@ -1,7 +1,35 @@
 -- In front of every script. KEYS[1] is `herald:{org}`: its hash tag puts all keys of an org on one slot, so a script
 -- may name the others itself. Time is Redis' own, so that skewed machines agree.
+local call = redis.call
 local function key(name) return KEYS[1] .. ':' .. name end
 local function now_ms()
-  local t = redis.call('TIME')
+  local t = call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+-- Adds up what a batch changes, so that each counter is written once however long the batch is.
+local sums = {}
+local function count(hash, field, by)
+  local of = sums[hash]
+  if not of then of = {} sums[hash] = of end
+  of[field] = (of[field] or 0) + by
+end
+local function write_counts(keep_ms)
+  for hash, of in pairs(sums) do
+    for field, by in pairs(of) do call('HINCRBY', key(hash), field, by) end
+    if hash ~= 'counts' then call('PEXPIRE', key(hash), keep_ms) end
+  end
+end
+-- A message leaves the hands of a worker: counted for the org and its campaign, and as accepted if a plain LPUSH
+-- brought it, since nobody could count it then.
+local function settle(campaign, is_new, what)
+  if is_new == '1' then
+    count('counts', 'accepted', 1)
+    if campaign ~= '' then count('campaign:' .. campaign, 'accepted', 1) end
+  end
+  count('counts', what, 1)
+  if campaign ~= '' then count('campaign:' .. campaign, what, 1) end
+end
+-- A grant of the worker (ARGV[1] of every step that may return one) that was not used goes back to the window.
+local function give_back(flag, ticket)
+  if flag == '1' then call('ZREM', key('window'), ARGV[1] .. '/' .. ticket) end
 end

@@ -1,1 +1,25 @@
-return 1
+-- Everything that `herald status` shows, read in one step so that the sum is one of one instant.
+-- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
+-- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note ...).
+local now = now_ms()
+local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
+local workers = {}
+local ids = call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
+for i = 1, #ids, 2 do
+  local about = call('HMGET', key('worker:' .. ids[i]), 'beat_at', 'note')
+  workers[#workers + 1] = ids[i]
+  workers[#workers + 1] = ids[i + 1]
+  workers[#workers + 1] = call('HLEN', key('inflight:' .. ids[i]))
+  workers[#workers + 1] = about[1] or ''
+  workers[#workers + 1] = about[2] or ''
+end
+local audit, added = call('XLEN', key('audit')), 0
+if audit > 0 then
+  local info = call('XINFO', 'STREAM', key('audit'))
+  for i = 1, #info, 2 do
+    if info[i] == 'entries-added' then added = info[i + 1] end
+  end
+end
+return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
+  call('ZCARD', key('delayed')), call('LLEN', key('dead')), call('ZCARD', key('window')), due[2] or 0,
+  call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers}

@@ -1,0 +1,31 @@
+/* Channels: the kinds of address a person can have, and their forms. */
+#ifndef HERALD_COMMON_CHANNEL_H
+#define HERALD_COMMON_CHANNEL_H
+
+#include "common/refusal.h"
+#include "common/span.h"
+
+enum channel {
+    CHANNEL_NONE, /* a message into a conversation has no address */
+    CHANNEL_SMS,
+    CHANNEL_WHATSAPP,
+    CHANNEL_FACEBOOK,
+    CHANNEL_WEB,
+    CHANNEL_OPEN,
+    CHANNEL_APPLE,
+    CHANNEL_COUNT,
+};
+
+#define CHANNEL_ADDRESS_MAX 256 /* bytes */
+
+const char *channel_name(enum channel channel);
+enum channel channel_find(struct span name); /* CHANNEL_NONE when there is no such channel */
+bool channel_has_phone_number(enum channel channel);
+
+/* Reads an address in any of the forms people write it, with or without a prefix such as `whatsapp:`, and returns the
+ * part that names the person: the digits of a phone number (E.164 without its `+`), else the id. Borrowed from
+ * `address`. `field` is what the refusal names. */
+int channel_read_address(enum channel channel, struct span address, const char *field, struct span *ret,
+                         struct refusal *why);
+
+#endif

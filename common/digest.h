@@ -1,0 +1,17 @@
+/* Hashes, over OpenSSL's libcrypto, whose types stay in digest.c. */
+#ifndef HERALD_COMMON_DIGEST_H
+#define HERALD_COMMON_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DIGEST_SIZE     32
+#define DIGEST_HEX_SIZE 65
+#define DIGEST_SHA1_HEX 41
+
+void digest_sha256(const char *data, size_t len, uint8_t out[DIGEST_SIZE]);
+void digest_sha256_hex(const char *data, size_t len, char out[DIGEST_HEX_SIZE]);
+void digest_sha1_hex(const char *data, size_t len, char out[DIGEST_SHA1_HEX]); /* the name Redis gives a script */
+uint64_t digest_hash64(const char *data, size_t len); /* the first 8 bytes of SHA-256: to tell messages apart */
+
+#endif

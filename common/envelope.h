@@ -1,0 +1,82 @@
+/* The envelope: the JSON object that carries one message on a list (docs/wire-format.md is its contract). Read from
+ * hostile bytes, since anybody may LPUSH; a bare payload as in the tutorials is an envelope with every default.
+ * Fields that Herald does not know are kept and carried. */
+#ifndef HERALD_COMMON_ENVELOPE_H
+#define HERALD_COMMON_ENVELOPE_H
+
+#include "common/content.h"
+#include "common/ids.h"
+#include "common/json.h"
+#include "common/refusal.h"
+#include "common/route.h"
+
+#define ENVELOPE_VERSION     1
+#define ENVELOPE_HISTORY_MAX 20 /* attempts kept in the envelope; older ones are in the audit */
+#define ENVELOPE_NAME_MAX    64 /* of a campaign */
+
+enum priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_COUNT };
+enum on_unknown { ON_UNKNOWN_RESEND, ON_UNKNOWN_HOLD };
+
+const char *priority_name(enum priority priority);
+
+/* What Herald itself has to remember of a message; the member `herald` of the envelope. */
+struct progress_state {
+    int64_t accepted_at_ms; /* 0: nobody has counted it as accepted yet (a plain LPUSH) */
+    int64_t attempts;       /* burnt */
+    int64_t unknowns;       /* attempts whose outcome is not known */
+    int64_t forbidden;      /* answers of 403 */
+    int64_t redelivered;    /* times it was taken back from a worker that had died */
+};
+
+struct envelope {
+    struct json *json; /* the whole, as it will be written again; owned */
+    char id[ID_SIZE];  /* given when absent */
+    char campaign[ENVELOPE_NAME_MAX + 1];
+    const struct route *route; /* NULL when the envelope was refused before it was known */
+    enum priority priority;
+    enum on_unknown on_unknown;
+    int64_t send_at_ms, expires_at_ms; /* 0: none */
+    struct content content;            /* borrows from json */
+    struct progress_state progress;
+};
+
+struct envelope_rules {
+    const char *origins; /* hosts, comma separated */
+};
+
+/* Reads and checks. Returns 0, or ERR_INVALID with `why`; what could be read is there in both cases (an id always), so
+ * that a dead letter can name the message. Clear it in any case. */
+int envelope_read(struct envelope *ret, const char *data, size_t len, const struct envelope_rules *rules,
+                  int64_t wall_ms, struct refusal *why);
+void envelope_clear(struct envelope *envelope);
+
+/* One attempt, for the history. */
+struct attempt_record {
+    int64_t at_ms, latency_ms;
+    long status; /* 0: no answer */
+    const char *outcome;
+    const char *code, *message, *correlation_id; /* "" when absent */
+    bool is_unknown;
+};
+void envelope_add_attempt(struct envelope *envelope, const struct attempt_record *record);
+
+/* Adds the envelope as it now stands (its progress included) to `out`. `ticket` makes it unlike any other. */
+void envelope_write(struct envelope *envelope, const char *ticket, struct buf *out);
+const struct json *envelope_history(const struct envelope *envelope); /* array or NULL; borrowed */
+const struct json *envelope_payload(const struct envelope *envelope); /* borrowed */
+
+/* Producers write envelopes out of values, without a tree in between. The content has been checked. */
+struct envelope_draft {
+    const char *id;
+    const char *campaign; /* NULL: none */
+    const struct route *route;
+    enum priority priority;
+    enum on_unknown on_unknown;
+    int64_t accepted_at_ms, send_at_ms, expires_at_ms;
+    const char *callback_url; /* NULL: none */
+    const char *labels_json;  /* an object, or NULL */
+    struct span origin;
+};
+void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out);
+
+#endif

@@ -1,0 +1,105 @@
+/* Envelopes as they are written: by a worker that gives one back, by a producer that makes one. */
+#include "common/envelope.h"
+
+static void set_text(struct json *object, const char *key, const char *text)
+{
+    if (text && *text)
+        json_set(object, key, json_new_text(text, strlen(text)));
+}
+
+static void set_count(struct json *object, const char *key, int64_t number)
+{
+    if (number != 0)
+        json_set(object, key, json_new_integer(number));
+}
+
+/* The member `herald`, made when absent or, in a refused envelope, of the wrong kind. Borrowed. */
+static struct json *own_member(struct envelope *envelope)
+{
+    struct json *own = json_edit(envelope->json, "herald");
+
+    if (json_kind(own) == JSON_OBJECT)
+        return own;
+    own = json_new_object();
+    json_set(envelope->json, "herald", own);
+    return own;
+}
+
+void envelope_add_attempt(struct envelope *envelope, const struct attempt_record *record)
+{
+    const struct json *old = envelope_history(envelope);
+    size_t count = json_count(old), first = count >= ENVELOPE_HISTORY_MAX ? count - ENVELOPE_HISTORY_MAX + 1 : 0;
+    struct json *history = json_new_array(), *entry = json_new_object();
+
+    for (size_t i = first; i < count; i++)
+        json_append(history, json_ref(json_at(old, i)));
+    json_set(entry, "at", json_new_integer(record->at_ms));
+    set_text(entry, "outcome", record->outcome);
+    set_count(entry, "status", record->status);
+    json_set(entry, "latency_ms", json_new_integer(record->latency_ms));
+    set_text(entry, "code", record->code);
+    set_text(entry, "message", record->message);
+    set_text(entry, "correlation_id", record->correlation_id);
+    if (record->is_unknown)
+        json_set(entry, "unknown", json_new_bool(true));
+    json_append(history, entry);
+    json_set(own_member(envelope), "history", history);
+}
+
+void envelope_write(struct envelope *envelope, const char *ticket, struct buf *out)
+{
+    const struct progress_state *progress = &envelope->progress;
+    struct json *own = own_member(envelope);
+
+    set_count(own, "accepted_at", progress->accepted_at_ms);
+    set_count(own, "attempts", progress->attempts);
+    set_count(own, "unknowns", progress->unknowns);
+    set_count(own, "forbidden", progress->forbidden);
+    set_count(own, "redelivered", progress->redelivered);
+    set_text(own, "ticket", ticket);
+    json_print(envelope->json, out);
+}
+
+static void write_instant(struct buf *out, const char *key, int64_t ms)
+{
+    if (ms == 0)
+        return;
+    buf_printf(out, ",\"%s\":", key);
+    buf_int(out, ms);
+}
+
+static void write_text(struct buf *out, const char *key, const char *text)
+{
+    if (!text)
+        return;
+    buf_printf(out, ",\"%s\":", key);
+    buf_json_text(out, text);
+}
+
+void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out)
+{
+    buf_printf(out, "{\"v\":%d,\"id\":\"%s\",\"route\":\"%s\"", ENVELOPE_VERSION, draft->id, draft->route->name);
+    write_text(out, "campaign", draft->campaign);
+    if (draft->priority != PRIORITY_NORMAL)
+        write_text(out, "priority", priority_name(draft->priority));
+    if (draft->on_unknown == ON_UNKNOWN_HOLD)
+        write_text(out, "on_unknown", "hold");
+    write_instant(out, "send_at", draft->send_at_ms);
+    write_instant(out, "expires_at", draft->expires_at_ms);
+    write_text(out, "callback_url", draft->callback_url);
+    if (draft->labels_json) {
+        buf_text(out, ",\"labels\":");
+        buf_text(out, draft->labels_json);
+    }
+    if (draft->origin.data) {
+        buf_text(out, ",\"origin\":");
+        buf_json(out, draft->origin.data, draft->origin.len);
+    }
+    buf_text(out, ",\"payload\":");
+    draft->route->write(content, out);
+    if (draft->route == &route_agentless && content->consent == CONSENT_GIVEN)
+        buf_text(out, ",\"metadata\":{\"consentVerified\":true}");
+    buf_text(out, ",\"herald\":{\"accepted_at\":");
+    buf_int(out, draft->accepted_at_ms);
+    buf_text(out, "}}");
+}

@@ -1,0 +1,59 @@
+-- Hands messages to a worker: as many as it wants and the window grants, due ones first. They move from their list to
+-- the worker's in-flight hash, under consecutive tickets, in this one step.
+-- In flight, an envelope has the letter of its list in front (H, N or L), so that anyone can put it back there.
+-- A grant's score is the last instant at which it may be used, so that the window is exact for requests, not for grants.
+-- ARGV: worker, ticket prefix, first ticket number, wanted, window limit (0: none), window in ms, how long a grant may
+-- wait to be used in ms.
+-- Answers: now, hold in ms, wait for the window in ms, next due time or 0, then the envelopes.
+local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local now = now_ms()
+local hold = call('GET', key('hold'))
+if hold then
+  local until_ms = tonumber(string.match(hold, '^%d+')) or 0
+  if until_ms > now then return {now, until_ms - now, 0, 0} end
+end
+if limit > 0 then
+  call('ZREMRANGEBYSCORE', key('window'), '-inf', now - window_ms - 1)
+  local free = limit - call('ZCARD', key('window'))
+  if free <= 0 then
+    local oldest = call('ZRANGE', key('window'), 0, 0, 'WITHSCORES')
+    return {now, 0, math.max(1, tonumber(oldest[2]) + window_ms - now + 1), 0}
+  end
+  wanted = math.min(wanted, free)
+end
+local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, wanted)
+local letters = {}
+if #taken > 0 then call('ZREM', key('delayed'), unpack(taken)) end
+for i = 1, #taken do letters[i] = 'N' end
+for _, list in ipairs({{'ready:high', 'H'}, {'ready', 'N'}, {'ready:low', 'L'}}) do
+  local popped = #taken < wanted and call('RPOP', key(list[1]), wanted - #taken)
+  if popped then
+    for _, envelope in ipairs(popped) do
+      taken[#taken + 1] = envelope
+      letters[#taken] = list[2]
+    end
+  end
+end
+local next_due = 0
+if #taken < wanted then
+  local first_due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
+  if first_due[2] then next_due = tonumber(first_due[2]) end
+end
+local answer = {now, 0, 0, next_due}
+if #taken == 0 then return answer end
+local flight, grants = {}, {}
+for i, envelope in ipairs(taken) do
+  local ticket = prefix .. (first + i - 1)
+  flight[#flight + 1] = ticket
+  flight[#flight + 1] = letters[i] .. envelope
+  grants[#grants + 1] = now + margin_ms
+  grants[#grants + 1] = worker .. '/' .. ticket
+  answer[#answer + 1] = envelope
+end
+call('HSET', key('inflight:' .. worker), unpack(flight))
+if limit > 0 then
+  call('ZADD', key('window'), unpack(grants))
+  call('PEXPIRE', key('window'), window_ms + margin_ms + 1000)
+end
+return answer

@@ -1,0 +1,134 @@
+#include "common/settings.h"
+
+#include <string.h>
+
+#define SECOND     INT64_C(1000)
+#define HOUR       (3600 * SECOND)
+#define DAY        (24 * HOUR)
+
+#define AT(member) .offset = offsetof(struct settings, member)
+#define SENDS      .programs = SETTINGS_WORKER
+
+static const struct option rows[] = {
+    {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",
+     .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
+    {"org", "HERALD_ORG", OPTION_TEXT, AT(org), .fallback = "default", .value = "NAME",
+     .help = "Genesys organisation whose queues these are: letters, digits, . _ -"},
+    {"log-level", "HERALD_LOG_LEVEL", OPTION_TEXT, AT(log_level), .fallback = "info",
+     .choices = "error|warning|info|debug", .value = "LEVEL", .help = "error, warning, info or debug"},
+    {"log-format", "HERALD_LOG_FORMAT", OPTION_TEXT, AT(log_format), .fallback = "auto", .choices = "auto|logfmt|json",
+     .value = "FORMAT", .help = "logfmt, json, or auto: logfmt on a terminal, else json"},
+    {"origins", "HERALD_ORIGINS", OPTION_TEXT, AT(origins), .fallback = "genesys.cloud,example.com", .value = "HOSTS",
+     .help = "hosts that a bot message may name as its origin"},
+    {"keep", "HERALD_KEEP", OPTION_DURATION, AT(keep_ms), .fallback = "7d", .min = 60 * SECOND, .max = 365 * DAY,
+     .value = "TIME", .help = "how long the state of a settled message and a campaign can be asked for"},
+    {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
+     .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
+
+    {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", SENDS,
+     .help = "region of the organisation, or its domain such as mypurecloud.de"},
+    {"api-url", "GENESYS_API_URL", OPTION_TEXT, AT(api_url), .value = "URL", SENDS,
+     .help = "base URL of the API instead of the region's"},
+    {"login-url", "GENESYS_LOGIN_URL", OPTION_TEXT, AT(login_url), .value = "URL", SENDS,
+     .help = "base URL of the login host instead of the region's"},
+    {NULL, "GENESYS_CLIENT_ID", OPTION_SECRET, AT(client_id), SENDS,
+     .help = "OAuth client id (client credentials grant)"},
+    {NULL, "GENESYS_CLIENT_SECRET", OPTION_SECRET, AT(client_secret), SENDS, .help = "OAuth client secret"},
+    {"token-in-body", "HERALD_TOKEN_IN_BODY", OPTION_SWITCH, AT(token_in_body), SENDS,
+     .help = "send the client id and secret in the body, not by HTTP Basic"},
+    {"ca-file", "HERALD_CA_FILE", OPTION_TEXT, AT(ca_file), .value = "FILE", SENDS,
+     .help = "certificates to trust instead of the system's"},
+
+    {"threads", "HERALD_THREADS", OPTION_NUMBER, AT(threads), .fallback = "2", .min = 1, .max = 256, .value = "N",
+     SENDS, .help = "sender threads"},
+    {"in-flight", "HERALD_IN_FLIGHT", OPTION_NUMBER, AT(in_flight), .fallback = "64", .min = 1, .max = 4096,
+     .value = "N", SENDS, .help = "requests under way at once, for each thread"},
+    {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", SENDS,
+     .help = "at most L requests in any W seconds, over all workers of the org; or unlimited"},
+    {"max-attempts", "HERALD_MAX_ATTEMPTS", OPTION_NUMBER, AT(max_attempts), .fallback = "8", .min = 1, .max = 100,
+     .value = "N", SENDS, .help = "attempts before a message is a dead letter"},
+    {"max-age", "HERALD_MAX_AGE", OPTION_DURATION, AT(max_age_ms), .fallback = "24h", .min = SECOND, .max = 90 * DAY,
+     .value = "TIME", SENDS, .help = "age at which a message is a dead letter, unless it says so itself"},
+    {"retry-base", "HERALD_RETRY_BASE", OPTION_DURATION, AT(retry_base_ms), .fallback = "1s", .min = 1, .max = HOUR,
+     .value = "TIME", SENDS, .help = "the first retry comes within this time, each further one within twice as much"},
+    {"retry-cap", "HERALD_RETRY_CAP", OPTION_DURATION, AT(retry_cap_ms), .fallback = "5m", .min = 1, .max = DAY,
+     .value = "TIME", SENDS, .help = "no retry waits longer than this"},
+    {"timeout", "HERALD_TIMEOUT", OPTION_DURATION, AT(timeout_ms), .fallback = "10s", .min = 10, .max = HOUR,
+     .value = "TIME", SENDS, .help = "how long one request may take"},
+    {"connect-timeout", "HERALD_CONNECT_TIMEOUT", OPTION_DURATION, AT(connect_timeout_ms), .fallback = "5s", .min = 10,
+     .max = HOUR, .value = "TIME", SENDS, .help = "how long connecting may take, TLS included"},
+    {"lease", "HERALD_LEASE", OPTION_DURATION, AT(lease_ms), .fallback = "15s", .min = SECOND, .max = HOUR,
+     .value = "TIME", SENDS, .help = "how long a silent worker owns what it took; longer than --timeout"},
+    {"drain", "HERALD_DRAIN", OPTION_DURATION, AT(drain_ms), .fallback = "20s", .min = 0, .max = HOUR, .value = "TIME",
+     SENDS, .help = "after SIGTERM, how long requests under way may take to finish"},
+    {"breaker-failures", "HERALD_BREAKER_FAILURES", OPTION_NUMBER, AT(breaker_failures), .fallback = "5", .min = 1,
+     .max = 1000, .value = "N", SENDS, .help = "failures of different messages in a row that open the circuit breaker"},
+    {"worker-id", "HERALD_WORKER_ID", OPTION_TEXT, AT(worker_id), .value = "NAME", SENDS,
+     .help = "name of this worker in Redis; made from host, process and chance when absent"},
+};
+
+struct option_set settings_set(struct settings *settings, enum settings_program program)
+{
+    return (struct option_set){"Settings", rows, sizeof(rows) / sizeof(rows[0]), settings, (unsigned)program};
+}
+
+/* The regions of the vendor's SDK (PureCloudRegionHosts). The list grows, so a domain is taken as it is. */
+static const struct {
+    const char *region, *domain;
+} regions[] = {
+    {"us-east-1", "mypurecloud.com"},         {"us-east-2", "use2.us-gov-pure.cloud"},
+    {"us-west-2", "usw2.pure.cloud"},         {"ca-central-1", "cac1.pure.cloud"},
+    {"eu-west-1", "mypurecloud.ie"},          {"eu-west-2", "euw2.pure.cloud"},
+    {"eu-central-1", "mypurecloud.de"},       {"eu-central-2", "euc2.pure.cloud"},
+    {"ap-southeast-2", "mypurecloud.com.au"}, {"ap-southeast-1", "apse1.pure.cloud"},
+    {"ap-northeast-1", "mypurecloud.jp"},     {"ap-northeast-2", "apne2.pure.cloud"},
+    {"ap-northeast-3", "apne3.pure.cloud"},   {"ap-south-1", "aps1.pure.cloud"},
+    {"sa-east-1", "sae1.pure.cloud"},         {"me-central-1", "mec1.pure.cloud"},
+    {"mx-central-1", "mxc1.pure.cloud"},      {"eusc-de-east-1", "edee1.eusc-pure.cloud"},
+};
+
+static const char *region_domain(const char *name)
+{
+    for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
+        if (strcmp(regions[i].region, name) == 0)
+            return regions[i].domain;
+    }
+    return strchr(name, '.') ? name : NULL;
+}
+
+/* Copies a base URL without the slash at its end. */
+static int base_url(char out[SETTINGS_URL_MAX], const char *url, const char *flag, struct reason *why)
+{
+    size_t len = strlen(url);
+
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    if ((strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0) || len >= SETTINGS_URL_MAX) {
+        reason_set(why, "--%s must be a URL such as https://api.mypurecloud.com", flag);
+        return ERR_INVALID;
+    }
+    memcpy(out, url, len);
+    out[len] = '\0';
+    return 0;
+}
+
+int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], char login[SETTINGS_URL_MAX],
+                  struct reason *why)
+{
+    const char *domain = settings->region ? region_domain(settings->region) : NULL;
+
+    if (!domain && (!settings->api_url || !settings->login_url)) {
+        reason_set(why, "--region: `%.60s` is neither a known region nor a domain",
+                   settings->region ? settings->region : "");
+        return ERR_INVALID;
+    }
+    if (domain) {
+        (void)snprintf(api, SETTINGS_URL_MAX, "https://api.%s", domain);
+        (void)snprintf(login, SETTINGS_URL_MAX, "https://login.%s", domain);
+    }
+    if (settings->api_url && base_url(api, settings->api_url, "api-url", why) != 0)
+        return ERR_INVALID;
+    if (settings->login_url && base_url(login, settings->login_url, "login-url", why) != 0)
+        return ERR_INVALID;
+    return 0;
+}

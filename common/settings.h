@@ -1,0 +1,41 @@
+/* The settings that all programs of Herald share, and their one table. */
+#ifndef HERALD_COMMON_SETTINGS_H
+#define HERALD_COMMON_SETTINGS_H
+
+#include "common/options.h"
+
+struct settings {
+    char *redis_url;
+    char *org;
+    char *log_level, *log_format;
+    char *origins; /* hosts that bot messages may name as their origin, comma separated */
+    int64_t audit_max;
+    int64_t keep_ms;
+
+    char *region, *api_url, *login_url;
+    char *client_id, *client_secret;
+    bool token_in_body;
+    char *ca_file;
+
+    int64_t threads, in_flight;
+    struct rate rate;
+    int64_t max_attempts, max_age_ms;
+    int64_t retry_base_ms, retry_cap_ms;
+    int64_t timeout_ms, connect_timeout_ms;
+    int64_t lease_ms, drain_ms;
+    int64_t breaker_failures;
+    char *worker_id;
+};
+
+enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4 };
+
+/* The set for options_load; `settings` must outlive its use. */
+struct option_set settings_set(struct settings *settings, enum settings_program program);
+
+/* Where the API and the login host are: the given URLs, else those of the region. Buffers of SETTINGS_URL_MAX.
+ * ERR_INVALID when the region is not known (its name may also be a domain such as `mypurecloud.de`). */
+#define SETTINGS_URL_MAX 256
+int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], char login[SETTINGS_URL_MAX],
+                  struct reason *why);
+
+#endif

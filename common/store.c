@@ -1,0 +1,432 @@
+#include "common/store.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/digest.h"
+#include "common/ids.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/store_request.h"
+
+#define RECONNECT_FIRST_MS  50
+#define RECONNECT_MAX_MS    2000
+#define CONNECT_PATIENCE_MS 5000
+#define REQUEST_MAX         ((size_t)512 << 20) /* what Redis takes as one argument */
+
+extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
+    lua_beat[], lua_leave[], lua_status[], lua_campaign[];
+
+struct store {
+    char *url;
+    char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
+    struct store_limits limits;
+    struct script scripts[SCRIPT_COUNT];
+
+    struct redis *redis; /* NULL between connections */
+    int64_t opened_at_ms, retry_at_ms;
+    unsigned failures; /* in a row */
+    int last_rc;
+    struct reason last_reason;
+
+    struct request *first, *last; /* sent ones before unsent ones */
+    struct request *unsent;
+    size_t pending;
+};
+
+static void load_scripts(struct store *store)
+{
+    const char *const texts[SCRIPT_COUNT] = {
+        [SCRIPT_ENQUEUE] = lua_enqueue, [SCRIPT_RESERVE] = lua_reserve,   [SCRIPT_SENT] = lua_sent,
+        [SCRIPT_DEFER] = lua_defer,     [SCRIPT_BURY] = lua_bury,         [SCRIPT_RELEASE] = lua_release,
+        [SCRIPT_HOLD] = lua_hold,       [SCRIPT_BEAT] = lua_beat,         [SCRIPT_LEAVE] = lua_leave,
+        [SCRIPT_STATUS] = lua_status,   [SCRIPT_CAMPAIGN] = lua_campaign,
+    };
+
+    for (int i = 0; i < SCRIPT_COUNT; i++) {
+        store->scripts[i].text = texts[i];
+        digest_sha1_hex(texts[i], strlen(texts[i]), store->scripts[i].sha);
+    }
+}
+
+static bool is_org_name(const char *org)
+{
+    size_t len = strlen(org);
+
+    return len > 0 && len <= STORE_ORG_MAX && id_is_valid(org, len) && !strchr(org, ':');
+}
+
+int store_open(struct store **ret, const char *redis_url, const char *org, struct reason *why)
+{
+    struct store *store;
+
+    if (redis_check_url(redis_url, why) != 0)
+        return ERR_INVALID;
+    if (!is_org_name(org)) {
+        reason_set(why, "--org must be 1 to %d letters, digits and . _ -", STORE_ORG_MAX);
+        return ERR_INVALID;
+    }
+    store = mem_zalloc(1, sizeof(*store));
+    store->url = mem_text(redis_url);
+    (void)snprintf(store->org_key, sizeof(store->org_key), "herald:{%s}", org); /* fits: STORE_ORG_MAX */
+    store->limits = (struct store_limits){
+        .keep_ms = INT64_C(7) * 24 * 3600 * 1000,
+        .dedup_ms = INT64_C(72) * 3600 * 1000,
+        .campaign_memory_ms = INT64_C(30) * 24 * 3600 * 1000,
+        .audit_max = 1000000,
+    };
+    load_scripts(store);
+    *ret = store;
+    return 0;
+}
+
+void store_set_limits(struct store *store, const struct store_limits *limits)
+{
+    store->limits = *limits;
+}
+
+const struct store_limits *store_limits(const struct store *store)
+{
+    return &store->limits;
+}
+
+const char *store_list_name(enum priority priority)
+{
+    static const char *const names[] = {
+        [PRIORITY_HIGH] = "ready:high",
+        [PRIORITY_NORMAL] = "ready",
+        [PRIORITY_LOW] = "ready:low",
+    };
+
+    return names[priority];
+}
+
+/* --- requests --- */
+
+static void request_free(struct request *request)
+{
+    buf_clear(&request->bytes);
+    free(request->ends);
+    free(request);
+}
+
+void request_bytes(struct request *request, const char *data, size_t len)
+{
+    if (request->argc == request->cap) {
+        request->cap = request->cap ? request->cap * 2 : 16;
+        request->ends = mem_resize(request->ends, request->cap, sizeof(*request->ends));
+    }
+    buf_add(&request->bytes, data, len);
+    request->ends[request->argc++] = request->bytes.len;
+}
+
+void request_text(struct request *request, const char *text)
+{
+    request_bytes(request, text ? text : "", text ? strlen(text) : 0);
+}
+
+void request_number(struct request *request, int64_t number)
+{
+    char digits[24];
+
+    request_bytes(request, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)number));
+}
+
+void request_key(struct request *request, const char *name)
+{
+    char key[STORE_ORG_MAX + 128];
+
+    request_bytes(request, key, (size_t)snprintf(key, sizeof(key), "%s:%s", request->store->org_key, name));
+}
+
+static struct request *request_new(struct store *store, int script, bool must_arrive, request_done done)
+{
+    struct request *request = mem_zalloc(1, sizeof(*request));
+
+    request->store = store;
+    request->script = script;
+    request->must_arrive = must_arrive;
+    request->done = done;
+    buf_init(&request->bytes, REQUEST_MAX);
+    return request;
+}
+
+struct request *request_script(struct store *store, enum script_name script, bool must_arrive, request_done done)
+{
+    struct request *request = request_new(store, (int)script, must_arrive, done);
+
+    request_text(request, "EVALSHA");
+    request_text(request, store->scripts[script].sha);
+    request_text(request, "1");
+    request_text(request, store->org_key);
+    return request;
+}
+
+struct request *request_command(struct store *store, const char *command, request_done done)
+{
+    struct request *request = request_new(store, -1, false, done);
+
+    request_text(request, command);
+    return request;
+}
+
+void request_submit(struct request *request)
+{
+    struct store *store = request->store;
+
+    if (store->last)
+        store->last->next = request;
+    else
+        store->first = request;
+    store->last = request;
+    if (!store->unsent)
+        store->unsent = request;
+    store->pending++;
+}
+
+/* Hands a request's arguments to the connection; with the script's text in place of its name where asked for. */
+static void append_request(struct store *store, const struct request *request)
+{
+    const char **argv = mem_zalloc(request->argc, sizeof(*argv));
+    size_t *lens = mem_zalloc(request->argc, sizeof(*lens));
+    size_t start = 0;
+
+    for (size_t i = 0; i < request->argc; i++) {
+        argv[i] = request->bytes.data + start;
+        lens[i] = request->ends[i] - start;
+        start = request->ends[i];
+    }
+    if (request->is_evalued) {
+        argv[0] = "EVAL";
+        lens[0] = 4;
+        argv[1] = store->scripts[request->script].text;
+        lens[1] = strlen(argv[1]);
+    }
+    redis_append(store->redis, request->argc, argv, lens);
+    free(argv);
+    free(lens);
+}
+
+static void send_unsent(struct store *store)
+{
+    for (; store->unsent; store->unsent = store->unsent->next) {
+        append_request(store, store->unsent);
+        store->unsent->is_sent = true;
+    }
+}
+
+static struct request *take_first(struct store *store)
+{
+    struct request *request = store->first;
+
+    store->first = request->next;
+    if (!store->first)
+        store->last = NULL;
+    request->next = NULL;
+    store->pending--;
+    return request;
+}
+
+/* --- connections --- */
+
+static int64_t reconnect_delay_ms(const struct store *store)
+{
+    int64_t most = RECONNECT_FIRST_MS;
+
+    for (unsigned i = 1; i < store->failures && most < RECONNECT_MAX_MS; i++)
+        most *= 2;
+    /* Half of it is chance, so that a hundred workers do not knock at the same moment. */
+    return most / 2 + (int64_t)(random_u64() % (uint64_t)(most / 2 + 1));
+}
+
+/* The connection is gone. Requests whose answers are lost are told so, or wait for the next connection. */
+static void disconnect(struct store *store, int rc, const struct reason *why)
+{
+    struct request *all = store->first, *next;
+
+    if (store->failures++ == 0)
+        log_warning("Redis is away", LOG_TEXT("reason", why->text));
+    redis_close(store->redis);
+    store->redis = NULL;
+    store->retry_at_ms = clock_mono_ms() + reconnect_delay_ms(store);
+    store->last_rc = rc;
+    store->last_reason = *why;
+    store->first = store->last = store->unsent = NULL;
+    store->pending = 0;
+    for (; all; all = next) {
+        next = all->next;
+        all->next = NULL;
+        if (all->must_arrive || !all->is_sent) {
+            all->is_sent = false;
+            request_submit(all);
+        } else {
+            all->done(all, NULL);
+            request_free(all);
+        }
+    }
+}
+
+/* Errors that say "not now" or "not here": the request was not carried out and will be, on another connection. */
+static bool is_passing_error(const char *error)
+{
+    static const char *const passing[] = {"LOADING", "READONLY", "MASTERDOWN", "OOM",        "BUSY",
+                                          "MISCONF", "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN"};
+
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        const char *at = strstr(error, passing[i]); /* scripts put words before it */
+
+        if (at && at - error < 160)
+            return true;
+    }
+    return false;
+}
+
+/* Redis does not know the script (it was restarted, or flushed): once more, with the text. */
+static bool sent_again_with_text(struct store *store, struct request *request, const char *error)
+{
+    if (!error || request->script < 0 || request->is_evalued || strncmp(error, "NOSCRIPT", 8) != 0)
+        return false;
+    request->is_evalued = true;
+    request->is_sent = false;
+    request_submit(request);
+    send_unsent(store);
+    return true;
+}
+
+/* Returns ERR_UNREACHABLE when the answer means that this connection is of no use now. */
+static int answer_first(struct store *store, const struct redis_reply *reply, struct reason *why)
+{
+    struct request *request = store->first;
+    const char *error = redis_reply_error(reply);
+
+    if (!request) {
+        reason_set(why, "Redis answered a question that nobody asked");
+        return ERR_UNREACHABLE;
+    }
+    if (error && is_passing_error(error)) {
+        reason_set(why, "Redis cannot do it now: %.200s", error);
+        return ERR_UNREACHABLE;
+    }
+    (void)take_first(store);
+    if (sent_again_with_text(store, request, error))
+        return 0;
+    if (error)
+        log_error("Redis refused a step", LOG_TEXT("reason", error));
+    request->done(request, reply);
+    request_free(request);
+    return 0;
+}
+
+static int pump_connection(struct store *store, struct reason *why)
+{
+    struct redis_reply *reply;
+    int rc = redis_pump(store->redis, why);
+
+    if (rc != 0)
+        return rc;
+    if (!redis_is_ready(store->redis)) {
+        if (clock_mono_ms() - store->opened_at_ms < CONNECT_PATIENCE_MS)
+            return 0;
+        reason_set(why, "Redis does not answer");
+        return ERR_UNREACHABLE;
+    }
+    if (store->failures > 0)
+        log_info("Redis is back", LOG_NUMBER("tries", store->failures));
+    store->failures = 0;
+    store->last_rc = 0;
+    while (rc == 0 && (reply = redis_next(store->redis)) != NULL) {
+        rc = answer_first(store, reply, why);
+        redis_reply_free(reply);
+    }
+    if (rc == 0 && store->unsent) {
+        send_unsent(store);
+        rc = redis_pump(store->redis, why);
+    }
+    return rc;
+}
+
+int store_pump(struct store *store, struct reason *why)
+{
+    struct reason reason = {""};
+    int rc = 0;
+
+    if (!store->redis && clock_mono_ms() >= store->retry_at_ms) {
+        rc = redis_open(&store->redis, store->url, &reason);
+        store->opened_at_ms = clock_mono_ms();
+    }
+    if (rc == 0 && store->redis)
+        rc = pump_connection(store, &reason);
+    if (rc != 0)
+        disconnect(store, rc, &reason);
+    if (store->last_rc != 0 && why)
+        *why = store->last_reason;
+    return store->last_rc;
+}
+
+int store_fd(const struct store *store)
+{
+    return store->redis ? redis_fd(store->redis) : -1;
+}
+
+bool store_wants_write(const struct store *store)
+{
+    return store->redis && (store->unsent || redis_wants_write(store->redis));
+}
+
+int64_t store_wait_ms(const struct store *store)
+{
+    int64_t now = clock_mono_ms();
+
+    if (store->redis)
+        return redis_is_ready(store->redis) ? -1 : CONNECT_PATIENCE_MS;
+    return store->retry_at_ms > now ? store->retry_at_ms - now : 0;
+}
+
+bool store_is_up(const struct store *store)
+{
+    return store->redis && redis_is_ready(store->redis);
+}
+
+size_t store_pending(const struct store *store)
+{
+    return store->pending;
+}
+
+int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why)
+{
+    int64_t away_since_ms = clock_mono_ms();
+    struct reason reason = {"Redis does not answer"};
+    int rc = store_pump(store, &reason);
+
+    while (store->pending > left || !store_is_up(store)) {
+        if (store_is_up(store)) {
+            away_since_ms = clock_mono_ms();
+        } else if (rc == ERR_DENIED || clock_mono_ms() - away_since_ms >= patience_ms) {
+            *why = reason;
+            return rc != 0 ? rc : ERR_UNREACHABLE;
+        }
+        if (store->redis)
+            redis_wait(store->redis, store_is_up(store) ? 1000 : 50);
+        else
+            (void)poll(NULL, 0, (int)store_wait_ms(store)); /* backoff is at most RECONNECT_MAX_MS */
+        rc = store_pump(store, &reason);
+    }
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    while (store->first)
+        request_free(take_first(store));
+    redis_close(store->redis);
+    if (store->url)
+        explicit_bzero(store->url, strlen(store->url)); /* a password may be in it */
+    free(store->url);
+    free(store);
+}

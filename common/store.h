@@ -1,0 +1,163 @@
+/* The store: every change of a queue's state, each one atomic step in Redis, and the only module that knows key names.
+ *
+ * A store is one connection for one thread. Requests are queued and answered by callbacks from store_pump, so that a
+ * sender never stands still for Redis; programs that may wait call store_finish. Connecting, and connecting again with
+ * backoff, happens inside store_pump. What must arrive (an outcome, an enqueue) is kept and sent again on the next
+ * connection until Redis has answered it; every such step can be repeated without harm. */
+#ifndef HERALD_COMMON_STORE_H
+#define HERALD_COMMON_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/envelope.h"
+#include "common/options.h"
+#include "common/reason.h"
+#include "common/span.h"
+
+struct store;
+
+#define STORE_ORG_MAX 64 /* letters, digits, . _ - */
+
+/* ERR_INVALID if the URL or the org's name is not one. Does not connect yet. */
+int store_open(struct store **ret, const char *redis_url, const char *org, struct reason *why);
+void store_close(struct store *store); /* takes NULL; pending requests are dropped without their callbacks */
+
+/* How long things are remembered; ms. */
+struct store_limits {
+    int64_t keep_ms;            /* state of a settled message, counters of a campaign */
+    int64_t dedup_ms;           /* idempotency keys outside a campaign */
+    int64_t campaign_memory_ms; /* whom a campaign has been sent to */
+    int64_t audit_max;          /* entries of the audit stream */
+};
+void store_set_limits(struct store *store, const struct store_limits *limits);
+
+/* Connects when it is time to, writes, reads, calls back. 0 while Redis is there, else ERR_UNREACHABLE or ERR_DENIED
+ * with the reason of the last failure, for as long as it lasts. */
+int store_pump(struct store *store, struct reason *why);
+int store_fd(const struct store *store); /* -1: not connected; wait store_wait_ms then */
+bool store_wants_write(const struct store *store);
+int64_t store_wait_ms(const struct store *store); /* until the next try to connect; -1: nothing to wait for */
+bool store_is_up(const struct store *store);
+size_t store_pending(const struct store *store); /* requests without an answer */
+
+/* Pumps until at most `left` requests have no answer. Gives up with the last reason when Redis has been away for
+ * `patience_ms`; Redis being slow is not being away. */
+int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why);
+
+/* --- putting messages in (store_enqueue.c) --- */
+
+#define STORE_KEY_SIZE 16 /* bytes of a hash: what idempotency keys are kept as */
+
+struct store_message {
+    uint8_t key[STORE_KEY_SIZE]; /* the same key is accepted once, within the campaign or the time that keys are kept */
+    enum priority priority;
+    int64_t due_ms; /* wall clock; 0: now */
+    struct span envelope;
+};
+
+/* `accepted` has one flag a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
+ * batch is in then). */
+typedef void (*store_enqueued_fn)(void *context, int rc, const bool *accepted, size_t count);
+void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
+                   size_t count, store_enqueued_fn done, void *context);
+
+void store_key_of(const char *campaign /* or NULL */, struct span what, uint8_t key[STORE_KEY_SIZE]);
+
+/* --- a worker's steps (store_flight.c) --- */
+
+#define STORE_TICKET_SIZE 32
+#define STORE_BATCH_MAX   256 /* messages of one reserve or settle */
+
+struct store_reserve {
+    const char *worker, *prefix; /* tickets are `<prefix><number>` */
+    int64_t first;               /* number of the first ticket */
+    int64_t wanted;              /* 1 to STORE_BATCH_MAX */
+    struct rate rate;
+    int64_t margin_ms; /* how long after this a grant may still be used; the window is kept that much longer */
+};
+
+struct store_reserved {
+    int rc;            /* 0, ERR_STATE (Redis said no) or ERR_UNREACHABLE (the answer was lost: release the tickets) */
+    int64_t first;     /* as asked */
+    int64_t wanted;    /* as asked */
+    int64_t now_ms;    /* Redis' clock */
+    int64_t hold_ms;   /* the org is paused for so long; nothing was taken */
+    int64_t window_ms; /* the window is full for so long; nothing was taken */
+    int64_t due_in_ms; /* the next delayed message falls due; -1: none */
+    size_t count;      /* envelopes taken */
+};
+/* `envelope(i)` is borrowed until the callback returns. */
+struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index);
+typedef void (*store_reserved_fn)(void *context, const struct store_reserved *reserved);
+void store_reserve(struct store *store, const struct store_reserve *ask, store_reserved_fn done, void *context);
+
+enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
+
+struct store_settle {
+    const char *ticket;
+    const char *id, *campaign;                 /* campaign "" when there is none */
+    bool is_new;                               /* nobody counted it as accepted yet */
+    const char *provider_id, *conversation_id; /* sent */
+    int64_t delay_ms;                          /* defer */
+    const char *counted_as;                    /* defer: `retries` or another counter */
+    struct span document;                      /* defer: the envelope; bury: the dead letter */
+    const char *reason;                        /* bury */
+    struct span audit;                         /* an entry of the audit, JSON; may be absent for a defer */
+    bool give_back;                            /* the grant was not used; not for sent */
+};
+/* rc is 0, or ERR_STATE when Redis refuses the step itself (the messages stay in flight). */
+typedef void (*store_settled_fn)(void *context, int rc);
+void store_settle(struct store *store, enum store_move move, const char *worker, const struct store_settle *items,
+                  size_t count, store_settled_fn done, void *context);
+
+/* --- the org and its workers (store_org.c); fire and forget --- */
+
+void store_hold(struct store *store, int64_t ms, const char *reason);
+void store_beat(struct store *store, const char *worker, int64_t lease_ms, const char *note);
+void store_leave(struct store *store, const char *worker);
+
+/* Blocks inside Redis until the list of this priority has a message (which stays there) or the time is over, then calls
+ * back. Only for a store that does nothing else. */
+void store_watch(struct store *store, enum priority priority, int64_t timeout_ms, void (*done)(void *context),
+                 void *context);
+
+/* --- looking (store_status.c); for programs that may wait --- */
+
+#define STORE_COUNTERS_MAX 64
+#define STORE_WORKERS_MAX  1024
+
+struct store_counter {
+    char name[64];
+    int64_t value;
+};
+
+struct store_worker_info {
+    char id[64];
+    int64_t lease_left_ms; /* negative: run out */
+    int64_t in_flight;
+    int64_t beat_age_ms; /* -1: never */
+    char note[200];
+};
+
+struct store_status {
+    int64_t ready[PRIORITY_COUNT];
+    int64_t delayed, dead, in_flight, window_used;
+    int64_t due_in_ms; /* -1: nothing delayed */
+    int64_t hold_ms;   /* 0: not paused */
+    char hold_reason[200];
+    int64_t audit_kept, audit_cut;
+    size_t counter_count;
+    struct store_counter counters[STORE_COUNTERS_MAX];
+    size_t worker_count, worker_total; /* shown here, there in all */
+    struct store_worker_info workers[STORE_WORKERS_MAX];
+};
+
+int store_read_status(struct store *store, struct store_status *ret, int64_t patience_ms, struct reason *why);
+/* ret_count 0: no such campaign. */
+int store_read_campaign(struct store *store, const char *campaign, struct store_counter *ret, size_t *ret_count,
+                        int64_t patience_ms, struct reason *why);
+int64_t store_counter(const struct store_counter *counters, size_t count, const char *name); /* 0 when absent */
+
+#endif

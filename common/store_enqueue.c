@@ -1,0 +1,57 @@
+/* Putting messages in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/mem.h"
+#include "common/store_request.h"
+
+void store_key_of(const char *campaign, struct span what, uint8_t key[STORE_KEY_SIZE])
+{
+    uint8_t digest[DIGEST_SIZE];
+    struct buf text;
+
+    buf_init(&text, JSON_MAX_BYTES);
+    buf_text(&text, campaign ? campaign : "");
+    buf_char(&text, '\n'); /* in no campaign's name, so two pairs never make one text */
+    buf_add(&text, what.data, what.len);
+    digest_sha256(text.data, text.len, digest);
+    memcpy(key, digest, STORE_KEY_SIZE);
+    buf_clear(&text);
+}
+
+static void on_enqueued(struct request *request, const struct redis_reply *reply)
+{
+    size_t len = 0, count = (size_t)request->count;
+    const char *answers = redis_reply_text(reply, &len);
+    bool *accepted = mem_zalloc(count, sizeof(*accepted));
+    int rc = answers && len == count ? 0 : ERR_STATE;
+
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        accepted[i] = answers[i] == '1';
+    request->call.enqueued(request->context, rc, accepted, count);
+    free(accepted);
+}
+
+void store_enqueue(struct store *store, const char *campaign, const struct store_message *messages, size_t count,
+                   store_enqueued_fn done, void *context)
+{
+    struct request *request = request_script(store, SCRIPT_ENQUEUE, true, on_enqueued);
+    const struct store_limits *limits = store_limits(store);
+
+    request->call.enqueued = done;
+    request->context = context;
+    request->count = (int64_t)count;
+    request_number(request, limits->keep_ms);
+    request_number(request, limits->dedup_ms);
+    request_number(request, limits->campaign_memory_ms);
+    request_text(request, campaign);
+    for (size_t i = 0; i < count; i++) {
+        request_bytes(request, (const char *)messages[i].key, STORE_KEY_SIZE);
+        request_text(request, store_list_name(messages[i].priority));
+        request_number(request, messages[i].due_ms);
+        request_bytes(request, messages[i].envelope.data, messages[i].envelope.len);
+    }
+    request_submit(request);
+}

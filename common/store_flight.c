@@ -1,0 +1,138 @@
+/* A worker's steps: taking messages into its hands and giving each of them an end. */
+#include <stdio.h>
+
+#include "common/store_request.h"
+
+/* The public view with the reply behind it; made on the stack of the callback, so a cast finds it again. */
+struct reserved_view {
+    struct store_reserved shown;
+    const struct redis_reply *reply;
+};
+
+#define RESERVE_HEAD 4 /* numbers in front of the envelopes */
+
+struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index)
+{
+    const struct reserved_view *view = (const struct reserved_view *)reserved;
+    struct span envelope = {NULL, 0};
+
+    envelope.data = redis_reply_text(redis_reply_at(view->reply, RESERVE_HEAD + index), &envelope.len);
+    return envelope;
+}
+
+static void on_reserved(struct request *request, const struct redis_reply *reply)
+{
+    size_t count = redis_reply_count(reply);
+    struct reserved_view view = {
+        .shown = {.rc = 0, .first = request->first, .wanted = request->wanted, .due_in_ms = -1},
+        .reply = reply,
+    };
+    int64_t now, due;
+
+    if (!reply) {
+        view.shown.rc = ERR_UNREACHABLE;
+    } else if (count < RESERVE_HEAD) {
+        view.shown.rc = ERR_STATE;
+    } else {
+        view.shown.now_ms = now = redis_reply_integer(redis_reply_at(reply, 0));
+        view.shown.hold_ms = redis_reply_integer(redis_reply_at(reply, 1));
+        view.shown.window_ms = redis_reply_integer(redis_reply_at(reply, 2));
+        due = redis_reply_integer(redis_reply_at(reply, 3));
+        if (due > 0)
+            view.shown.due_in_ms = due > now ? due - now : 0;
+        view.shown.count = count - RESERVE_HEAD;
+    }
+    request->call.reserved(request->context, &view.shown);
+}
+
+void store_reserve(struct store *store, const struct store_reserve *ask, store_reserved_fn done, void *context)
+{
+    struct request *request = request_script(store, SCRIPT_RESERVE, false, on_reserved);
+
+    request->call.reserved = done;
+    request->context = context;
+    request->first = ask->first;
+    request->wanted = ask->wanted;
+    request_text(request, ask->worker);
+    request_text(request, ask->prefix);
+    request_number(request, ask->first);
+    request_number(request, ask->wanted);
+    request_number(request, ask->rate.limit);
+    request_number(request, ask->rate.window_ms);
+    request_number(request, ask->margin_ms);
+    request_submit(request);
+}
+
+static void on_settled(struct request *request, const struct redis_reply *reply)
+{
+    request->call.settled(request->context, redis_reply_error(reply) ? ERR_STATE : 0);
+}
+
+static void add_sent(struct request *request, const struct store_settle *item)
+{
+    request_text(request, item->ticket);
+    request_text(request, item->id);
+    request_text(request, item->campaign);
+    request_text(request, item->is_new ? "1" : "0");
+    request_text(request, item->provider_id);
+    request_text(request, item->conversation_id);
+    request_bytes(request, item->audit.data, item->audit.len);
+}
+
+static void add_deferred(struct request *request, const struct store_settle *item)
+{
+    request_text(request, item->ticket);
+    request_text(request, item->campaign);
+    request_text(request, item->is_new ? "1" : "0");
+    request_number(request, item->delay_ms);
+    request_bytes(request, item->document.data, item->document.len);
+    request_text(request, item->counted_as);
+    request_bytes(request, item->audit.data, item->audit.len);
+    request_text(request, item->give_back ? "1" : "0");
+}
+
+static void add_buried(struct request *request, const struct store_settle *item)
+{
+    request_text(request, item->ticket);
+    request_text(request, item->id);
+    request_text(request, item->campaign);
+    request_text(request, item->is_new ? "1" : "0");
+    request_text(request, item->reason);
+    request_bytes(request, item->document.data, item->document.len);
+    request_bytes(request, item->audit.data, item->audit.len);
+    request_text(request, item->give_back ? "1" : "0");
+}
+
+static void add_released(struct request *request, const struct store_settle *item)
+{
+    request_text(request, item->ticket);
+    request_text(request, item->give_back ? "1" : "0");
+}
+
+static const struct {
+    enum script_name script;
+    void (*add)(struct request *request, const struct store_settle *item);
+} moves[] = {
+    [STORE_SENT] = {SCRIPT_SENT, add_sent},
+    [STORE_DEFER] = {SCRIPT_DEFER, add_deferred},
+    [STORE_BURY] = {SCRIPT_BURY, add_buried},
+    [STORE_RELEASE] = {SCRIPT_RELEASE, add_released},
+};
+_Static_assert(sizeof(moves) / sizeof(moves[0]) == STORE_MOVE_COUNT, "each move has its script");
+
+void store_settle(struct store *store, enum store_move move, const char *worker, const struct store_settle *items,
+                  size_t count, store_settled_fn done, void *context)
+{
+    struct request *request = request_script(store, moves[move].script, true, on_settled);
+
+    request->call.settled = done;
+    request->context = context;
+    request_text(request, worker);
+    if (move != STORE_RELEASE) {
+        request_number(request, store_limits(store)->keep_ms);
+        request_number(request, store_limits(store)->audit_max);
+    }
+    for (size_t i = 0; i < count; i++)
+        moves[move].add(request, &items[i]);
+    request_submit(request);
+}

@@ -1,0 +1,153 @@
+/* Looking: what is where, at one instant. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/store_request.h"
+
+/* Answers of status.lua, in order. */
+enum {
+    AT_NOW,
+    AT_HIGH,
+    AT_NORMAL,
+    AT_LOW,
+    AT_DELAYED,
+    AT_DEAD,
+    AT_WINDOW,
+    AT_DUE,
+    AT_HOLD,
+    AT_AUDIT,
+    AT_AUDIT_ADDED,
+    AT_COUNTERS,
+    AT_WORKERS,
+    AT_COUNT
+};
+
+#define WORKER_FIELDS 5
+
+static void copy_text(char *out, size_t size, const struct redis_reply *reply)
+{
+    size_t len = 0;
+    const char *text = redis_reply_text(reply, &len);
+
+    if (len >= size)
+        len = size - 1;
+    if (text)
+        memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+static size_t read_counters(const struct redis_reply *reply, struct store_counter *ret)
+{
+    size_t count = redis_reply_count(reply) / 2;
+
+    if (count > STORE_COUNTERS_MAX)
+        count = STORE_COUNTERS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        copy_text(ret[i].name, sizeof(ret[i].name), redis_reply_at(reply, 2 * i));
+        ret[i].value = redis_reply_integer(redis_reply_at(reply, 2 * i + 1));
+    }
+    return count;
+}
+
+static void read_workers(const struct redis_reply *reply, int64_t now_ms, struct store_status *ret)
+{
+    ret->worker_total = redis_reply_count(reply) / WORKER_FIELDS;
+    for (size_t i = 0; i < ret->worker_total; i++) {
+        const size_t at = i * WORKER_FIELDS;
+        int64_t in_flight = redis_reply_integer(redis_reply_at(reply, at + 2)), beat_at;
+        struct store_worker_info *worker;
+
+        ret->in_flight += in_flight;
+        if (i >= STORE_WORKERS_MAX)
+            continue;
+        worker = &ret->workers[ret->worker_count++];
+        copy_text(worker->id, sizeof(worker->id), redis_reply_at(reply, at));
+        worker->lease_left_ms = redis_reply_integer(redis_reply_at(reply, at + 1)) - now_ms;
+        worker->in_flight = in_flight;
+        beat_at = redis_reply_integer(redis_reply_at(reply, at + 3));
+        worker->beat_age_ms = beat_at > 0 ? now_ms - beat_at : -1;
+        copy_text(worker->note, sizeof(worker->note), redis_reply_at(reply, at + 4));
+    }
+}
+
+static void read_hold(const struct redis_reply *reply, int64_t now_ms, struct store_status *ret)
+{
+    char text[240];
+    int64_t until_ms = redis_reply_integer(reply);
+    const char *space;
+
+    copy_text(text, sizeof(text), reply);
+    space = strchr(text, ' ');
+    if (until_ms <= now_ms)
+        return;
+    ret->hold_ms = until_ms - now_ms;
+    (void)snprintf(ret->hold_reason, sizeof(ret->hold_reason), "%.199s", space ? space + 1 : "");
+}
+
+static void on_status(struct request *request, const struct redis_reply *reply)
+{
+    struct store_status *ret = request->context;
+    int64_t now, due, added;
+
+    if (redis_reply_count(reply) < AT_COUNT)
+        return; /* Redis refused the script, which the log says */
+    now = redis_reply_integer(redis_reply_at(reply, AT_NOW));
+    ret->ready[PRIORITY_HIGH] = redis_reply_integer(redis_reply_at(reply, AT_HIGH));
+    ret->ready[PRIORITY_NORMAL] = redis_reply_integer(redis_reply_at(reply, AT_NORMAL));
+    ret->ready[PRIORITY_LOW] = redis_reply_integer(redis_reply_at(reply, AT_LOW));
+    ret->delayed = redis_reply_integer(redis_reply_at(reply, AT_DELAYED));
+    ret->dead = redis_reply_integer(redis_reply_at(reply, AT_DEAD));
+    ret->window_used = redis_reply_integer(redis_reply_at(reply, AT_WINDOW));
+    due = redis_reply_integer(redis_reply_at(reply, AT_DUE));
+    ret->due_in_ms = due <= 0 ? -1 : due > now ? due - now : 0;
+    read_hold(redis_reply_at(reply, AT_HOLD), now, ret);
+    ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
+    added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)); /* 0 before Redis 7 */
+    ret->audit_cut = added > ret->audit_kept ? added - ret->audit_kept : 0;
+    ret->counter_count = read_counters(redis_reply_at(reply, AT_COUNTERS), ret->counters);
+    read_workers(redis_reply_at(reply, AT_WORKERS), now, ret);
+}
+
+int store_read_status(struct store *store, struct store_status *ret, int64_t patience_ms, struct reason *why)
+{
+    struct request *request = request_script(store, SCRIPT_STATUS, true, on_status);
+
+    memset(ret, 0, sizeof(*ret));
+    request->context = ret;
+    request_submit(request);
+    return store_finish(store, 0, patience_ms, why);
+}
+
+struct campaign_answer {
+    struct store_counter *counters;
+    size_t *ret_count;
+};
+
+static void on_campaign(struct request *request, const struct redis_reply *reply)
+{
+    const struct campaign_answer *answer = request->context;
+
+    *answer->ret_count = read_counters(reply, answer->counters);
+}
+
+int store_read_campaign(struct store *store, const char *campaign, struct store_counter *ret, size_t *ret_count,
+                        int64_t patience_ms, struct reason *why)
+{
+    struct campaign_answer answer = {ret, ret_count};
+    struct request *request = request_script(store, SCRIPT_CAMPAIGN, true, on_campaign);
+
+    *ret_count = 0;
+    request_text(request, campaign);
+    request->context = &answer;
+    request_submit(request);
+    return store_finish(store, 0, patience_ms, why);
+}
+
+int64_t store_counter(const struct store_counter *counters, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(counters[i].name, name) == 0)
+            return counters[i].value;
+    }
+    return 0;
+}
