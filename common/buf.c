@@ -29,6 +29,14 @@ void buf_reset(struct buf *buf)
         buf->data[0] = '\0';
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->data)
+        explicit_bzero(buf->data, buf->cap);
+    buf->len = 0;
+    buf->overflow = false;
+}
+
 static bool make_room(struct buf *buf, size_t more)
 {
     size_t need, cap;

@@ -18,6 +18,7 @@ struct buf {
 void buf_init(struct buf *buf, size_t max);
 void buf_clear(struct buf *buf); /* gives the memory back; the buffer can be used again */
 void buf_reset(struct buf *buf); /* empty, memory kept */
+void buf_wipe(struct buf *buf);  /* empty, and what was in it overwritten: for secrets */
 
 void buf_add(struct buf *buf, const char *data, size_t len);
 void buf_text(struct buf *buf, const char *text);

@@ -175,6 +175,7 @@ static int read_progress(struct envelope *envelope, struct refusal *why)
         read_count(herald, "attempts", 1000000, &progress->attempts, why) != 0 ||
         read_count(herald, "unknowns", 1000000, &progress->unknowns, why) != 0 ||
         read_count(herald, "forbidden", 1000000, &progress->forbidden, why) != 0 ||
+        read_count(herald, "deferrals", 1000000, &progress->deferrals, why) != 0 ||
         read_count(herald, "redelivered", 1000000, &progress->redelivered, why) != 0)
         return ERR_INVALID;
     return 0;

@@ -25,6 +25,7 @@ struct progress_state {
     int64_t attempts;       /* burnt */
     int64_t unknowns;       /* attempts whose outcome is not known */
     int64_t forbidden;      /* answers of 403 */
+    int64_t deferrals;      /* times it was put off, burnt or not: what its backoff grows by */
     int64_t redelivered;    /* times it was taken back from a worker that had died */
 };
 

@@ -55,6 +55,7 @@ void envelope_write(struct envelope *envelope, const char *ticket, struct buf *o
     set_count(own, "attempts", progress->attempts);
     set_count(own, "unknowns", progress->unknowns);
     set_count(own, "forbidden", progress->forbidden);
+    set_count(own, "deferrals", progress->deferrals);
     set_count(own, "redelivered", progress->redelivered);
     set_text(own, "ticket", ticket);
     json_print(envelope->json, out);

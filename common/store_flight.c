@@ -107,6 +107,7 @@ static void add_released(struct request *request, const struct store_settle *ite
 {
     request_text(request, item->ticket);
     request_text(request, item->give_back ? "1" : "0");
+    request_bytes(request, item->audit.data, item->audit.len);
 }
 
 static const struct {
@@ -128,10 +129,9 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     request->call.settled = done;
     request->context = context;
     request_text(request, worker);
-    if (move != STORE_RELEASE) {
+    if (move != STORE_RELEASE)
         request_number(request, store_limits(store)->keep_ms);
-        request_number(request, store_limits(store)->audit_max);
-    }
+    request_number(request, store_limits(store)->audit_max);
     for (size_t i = 0; i < count; i++)
         moves[move].add(request, &items[i]);
     request_submit(request);

@@ -1,0 +1,11 @@
+/* Base64 (RFC 4648, section 4), over OpenSSL's libcrypto. */
+#ifndef HERALD_COMMON_BASE64_H
+#define HERALD_COMMON_BASE64_H
+
+#include <stddef.h>
+
+#include "common/buf.h"
+
+void base64_add(struct buf *out, const char *data, size_t len);
+
+#endif

@@ -1,0 +1,206 @@
+#include "worker/crew.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "common/ids.h"
+#include "common/log.h"
+#include "worker/backoff.h"
+
+#define BREAKER_BASE_MS 1000
+#define BREAKER_CAP_MS  60000
+#define DENIED_BASE_MS  2000
+#define DENIED_CAP_MS   300000
+#define RATE_BASE_MS    1000
+#define RATE_CAP_MS     60000
+
+void crew_init(struct crew *crew, const struct settings *settings, struct token *token)
+{
+    const struct breaker_config breaker = {
+        .threshold = (unsigned)settings->breaker_failures,
+        .base_ms = BREAKER_BASE_MS,
+        .cap_ms = BREAKER_CAP_MS,
+        .probe_ms = settings->timeout_ms + 5000,
+    };
+
+    memset(crew, 0, sizeof(*crew));
+    crew->settings = settings;
+    crew->token = token;
+    (void)pthread_mutex_init(&crew->lock, NULL); /* never fails with default attributes on Linux */
+    breaker_init(&crew->breaker, &breaker);
+}
+
+void crew_clear(struct crew *crew)
+{
+    (void)pthread_mutex_destroy(&crew->lock);
+}
+
+void crew_join(struct crew *crew, struct http *http)
+{
+    (void)pthread_mutex_lock(&crew->lock);
+    crew->wakes[crew->wake_count++] = http;
+    (void)pthread_mutex_unlock(&crew->lock);
+}
+
+void crew_leave(struct crew *crew, struct http *http)
+{
+    (void)pthread_mutex_lock(&crew->lock);
+    for (size_t i = 0; i < crew->wake_count; i++) {
+        if (crew->wakes[i] == http) {
+            crew->wakes[i] = crew->wakes[--crew->wake_count];
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&crew->lock);
+}
+
+static void wake_all_locked(struct crew *crew)
+{
+    for (size_t i = 0; i < crew->wake_count; i++)
+        http_wake(crew->wakes[i]); /* one byte into a pipe: not slow */
+}
+
+void crew_wake_all(struct crew *crew)
+{
+    (void)pthread_mutex_lock(&crew->lock);
+    wake_all_locked(crew);
+    (void)pthread_mutex_unlock(&crew->lock);
+}
+
+void crew_wake_housekeeping(struct crew *crew)
+{
+    (void)pthread_mutex_lock(&crew->lock);
+    if (crew->wake_count > 0)
+        http_wake(crew->wakes[0]);
+    (void)pthread_mutex_unlock(&crew->lock);
+}
+
+int crew_allowance(struct crew *crew, int64_t now_ms, int64_t *ret_ask_again_ms)
+{
+    int allowance;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    allowance = breaker_allowance(&crew->breaker, now_ms);
+    *ret_ask_again_ms = breaker_next_ms(&crew->breaker);
+    if (crew->denials > 0 && allowance > 1) {
+        allowance = crew->active == 0 ? 1 : 0;
+        *ret_ask_again_ms = now_ms + DENIED_BASE_MS;
+    }
+    (void)pthread_mutex_unlock(&crew->lock);
+    return allowance;
+}
+
+bool crew_is_probing(struct crew *crew, uint64_t id_hash, bool *ret_is_poison)
+{
+    bool is_probing;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    is_probing = crew->breaker.state != BREAKER_CLOSED;
+    *ret_is_poison = breaker_is_poison(&crew->breaker, id_hash);
+    (void)pthread_mutex_unlock(&crew->lock);
+    return is_probing;
+}
+
+static void log_change(const struct breaker_change *change)
+{
+    if (change->from == change->to)
+        return;
+    if (change->to == BREAKER_OPEN)
+        log_warning("circuit breaker opens: Genesys fails for several messages in a row",
+                    LOG_TEXT("from", breaker_state_name(change->from)));
+    else
+        log_info("circuit breaker", LOG_TEXT("from", breaker_state_name(change->from)),
+                 LOG_TEXT("to", breaker_state_name(change->to)));
+}
+
+bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms)
+{
+    struct breaker_change change;
+    bool may_start;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    may_start = breaker_note_probe(&crew->breaker, id_hash, now_ms, &change);
+    if (may_start)
+        crew->active++;
+    (void)pthread_mutex_unlock(&crew->lock);
+    log_change(&change);
+    return may_start;
+}
+
+/* How long the org is paused for what this verdict says. */
+static int64_t pause_locked(struct crew *crew, const struct verdict *verdict, int64_t retry_after_ms)
+{
+    switch (verdict->org_action) {
+    case ORG_PAUSE_RATE:
+        if (retry_after_ms >= 0)
+            return retry_after_ms > 0 ? retry_after_ms : 1;
+        return backoff_ms(++crew->rate_strikes, RATE_BASE_MS, RATE_CAP_MS, random_u64());
+    case ORG_PAUSE_DENIED:
+        /* Half of it fixed: several threads report the same trouble, and each must wait. */
+        crew->denials++;
+        return backoff_ceiling_ms(crew->denials, DENIED_BASE_MS, DENIED_CAP_MS) / 2 +
+               backoff_ms(crew->denials, DENIED_BASE_MS / 2, DENIED_CAP_MS / 2, random_u64());
+    case ORG_NONE:
+    case ORG_DROP_TOKEN:
+    case ORG_COUNT_FORBIDDEN:
+        break;
+    }
+    return 0;
+}
+
+static void note_breaker_locked(struct crew *crew, const struct crew_end *end, enum breaker_mark mark,
+                                struct breaker_change *change)
+{
+    *change = (struct breaker_change){crew->breaker.state, crew->breaker.state};
+    switch (mark) {
+    case BREAKER_SUCCESS:
+        breaker_success(&crew->breaker, end->id_hash, end->started_ms, end->now_ms, change);
+        break;
+    case BREAKER_FAILURE:
+        breaker_failure(&crew->breaker, end->id_hash, end->started_ms, end->now_ms, random_u64(), change);
+        break;
+    case BREAKER_IGNORE:
+        breaker_probe_gone(&crew->breaker, end->id_hash);
+        break;
+    }
+}
+
+int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verdict *verdict, int64_t retry_after_ms)
+{
+    struct breaker_change change;
+    bool was_narrow;
+    int64_t pause_ms;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    was_narrow = crew->breaker.state != BREAKER_CLOSED || crew->denials > 0;
+    crew->active--;
+    if (verdict->org_action == ORG_COUNT_FORBIDDEN)
+        verdict_add_forbidden(verdict, forbidden_note(&crew->forbidden, end->id_hash, end->own_forbidden));
+    note_breaker_locked(crew, end, verdict->breaker_mark, &change);
+    if (verdict->outcome == OUTCOME_SENT) {
+        forbidden_note_success(&crew->forbidden);
+        crew->denials = crew->rate_strikes = 0;
+    }
+    pause_ms = pause_locked(crew, verdict, retry_after_ms);
+    if (was_narrow) /* one request at a time: its answer is what the others wait for */
+        wake_all_locked(crew);
+    (void)pthread_mutex_unlock(&crew->lock);
+    log_change(&change);
+    if (verdict->org_action == ORG_DROP_TOKEN || verdict->org_action == ORG_PAUSE_DENIED) {
+        token_rejected(crew->token, end->token_generation);
+        crew_wake_all(crew); /* the housekeeping fetches another */
+    } else if (end->was_answered) {
+        token_accepted(crew->token, end->token_generation);
+    }
+    return pause_ms;
+}
+
+const char *crew_state_name(struct crew *crew)
+{
+    const char *name;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    name = breaker_state_name(crew->breaker.state);
+    (void)pthread_mutex_unlock(&crew->lock);
+    return name;
+}

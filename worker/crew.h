@@ -1,0 +1,73 @@
+/* What the sender threads of one worker share, and nothing else: the token, the circuit breaker, the judgement of 403s,
+ * who sleeps, and when to stop. One lock, held for a few instructions; nothing slow happens under it. */
+#ifndef HERALD_WORKER_CREW_H
+#define HERALD_WORKER_CREW_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/settings.h"
+#include "worker/breaker.h"
+#include "worker/forbidden.h"
+#include "worker/http.h"
+#include "worker/token.h"
+#include "worker/verdict.h"
+
+#define CREW_THREADS_MAX 256
+
+struct crew {
+    const struct settings *settings;
+    char worker_id[64];
+    char api_url[SETTINGS_URL_MAX];
+    struct token *token;
+
+    /* Set by the signal handler's thread, read by all. */
+    atomic_bool is_stopping;
+    atomic_bool is_hurried; /* a second signal: end what is under way at once */
+    atomic_uint work_count; /* goes up when there may be work for those who sleep */
+    atomic_size_t sleeping; /* senders that found nothing to do and wait for a wake-up */
+    atomic_size_t running;  /* sender threads that have not ended */
+
+    pthread_mutex_t lock; /* guards the rest */
+    struct breaker breaker;
+    struct forbidden forbidden;
+    unsigned denials;                         /* pauses for want of credentials or permission in a row */
+    unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
+    size_t active;                            /* requests under way in all threads */
+    struct http *wakes[CREW_THREADS_MAX + 1]; /* of the senders and the housekeeping */
+    size_t wake_count;
+};
+
+void crew_init(struct crew *crew, const struct settings *settings, struct token *token);
+void crew_clear(struct crew *crew);
+
+/* Makes a thread one that crew_wake_all reaches; and ends that. */
+void crew_join(struct crew *crew, struct http *http);
+void crew_leave(struct crew *crew, struct http *http);
+void crew_wake_all(struct crew *crew);
+void crew_wake_housekeeping(struct crew *crew); /* it is the first that joined */
+
+/* How many requests may be started now by whoever asks, and when to ask again (monotonic ms). 0 while the breaker is
+ * open, and while a pause for want of credentials is being tried out, which one request does. */
+int crew_allowance(struct crew *crew, int64_t now_ms, int64_t *ret_ask_again_ms);
+bool crew_is_probing(struct crew *crew, uint64_t id_hash, bool *ret_is_poison); /* not closed; and is this the poison */
+
+/* Right before a request: false, it may not start now. Every true is followed by exactly one crew_note_end. */
+bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms);
+
+struct crew_end {
+    uint64_t id_hash;
+    int64_t started_ms, now_ms;
+    unsigned own_forbidden; /* 403s the message had before */
+    uint64_t token_generation;
+    bool was_answered;
+};
+/* Completes the verdict (403) and returns for how long the org is to be paused; 0: not at all. `retry_after_ms` -1:
+ * the answer named none. */
+int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verdict *verdict, int64_t retry_after_ms);
+
+const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
+
+#endif

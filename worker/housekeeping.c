@@ -1,0 +1,196 @@
+#include "worker/housekeeping.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/store.h"
+
+#define TURN_MS       1000
+#define WATCH_MS      10000
+#define LEAVE_WAIT_MS 2000
+#define FETCH_BUFFER  ((size_t)32 << 10)
+
+/* Waits inside Redis for one priority's list; each needs a connection of its own. */
+struct watch {
+    struct housekeeping *keeping;
+    struct store *store;
+    bool is_armed;
+};
+
+struct housekeeping {
+    struct crew *crew;
+    struct http *http;
+    struct store *store;
+    struct watch watches[PRIORITY_COUNT];
+    struct buf fetch_body, fetch_authorization;
+    int64_t beat_at_ms;
+    char note[200]; /* what is wrong, for `herald status`; "" when nothing is */
+};
+
+static void on_work(void *context)
+{
+    struct watch *watch = context;
+
+    watch->is_armed = false;
+    (void)atomic_fetch_add(&watch->keeping->crew->work_count, 1);
+    crew_wake_all(watch->keeping->crew);
+}
+
+static void arm_watches(struct housekeeping *keeping)
+{
+    bool is_wanted = atomic_load(&keeping->crew->sleeping) > 0 && !atomic_load(&keeping->crew->is_stopping);
+
+    for (int i = 0; i < PRIORITY_COUNT; i++) {
+        struct watch *watch = &keeping->watches[i];
+
+        (void)store_pump(watch->store, NULL); /* the main connection says when Redis is away */
+        if (is_wanted && !watch->is_armed && store_is_up(watch->store)) {
+            watch->is_armed = true;
+            store_watch(watch->store, (enum priority)i, WATCH_MS, on_work, watch);
+            (void)store_pump(watch->store, NULL);
+        }
+    }
+}
+
+/* --- the token --- */
+
+static void fetch_token(struct housekeeping *keeping)
+{
+    struct http_request request;
+
+    if (http_active(keeping->http) > 0 || atomic_load(&keeping->crew->is_hurried) ||
+        clock_mono_ms() < token_fetch_at_ms(keeping->crew->token))
+        return;
+    token_fetch_begin(keeping->crew->token, &request, &keeping->fetch_body, &keeping->fetch_authorization);
+    http_start(keeping->http, &request);
+}
+
+static void wipe_fetch(struct housekeeping *keeping)
+{
+    buf_wipe(&keeping->fetch_body);
+    buf_wipe(&keeping->fetch_authorization);
+}
+
+static void take_token(struct housekeeping *keeping)
+{
+    struct http_result result;
+    struct reason why = {""};
+
+    while (http_next(keeping->http, &result)) {
+        int rc = token_fetch_end(keeping->crew->token, &result, clock_mono_ms(), clock_wall_ms(), &why);
+
+        wipe_fetch(keeping);
+        (void)snprintf(keeping->note, sizeof(keeping->note), "%.199s", rc == 0 ? "" : why.text);
+        if (rc == 0)
+            log_info("token fetched");
+        else if (rc == ERR_DENIED)
+            log_error("sending is paused: no token", LOG_TEXT("reason", why.text));
+        else
+            log_warning("no token yet", LOG_TEXT("reason", why.text));
+        keeping->beat_at_ms = 0; /* status is to know */
+        crew_wake_all(keeping->crew);
+    }
+}
+
+/* --- the loop --- */
+
+static void beat(struct housekeeping *keeping)
+{
+    int64_t now_ms = clock_mono_ms(), lease_ms = keeping->crew->settings->lease_ms;
+    char note[256];
+
+    if (now_ms < keeping->beat_at_ms || !store_is_up(keeping->store))
+        return;
+    (void)snprintf(note, sizeof(note), "%s%s", crew_state_name(keeping->crew)[0] == 'c' ? "" : "circuit breaker open; ",
+                   keeping->note[0] ? keeping->note : "");
+    store_beat(keeping->store, keeping->crew->worker_id, lease_ms, note);
+    keeping->beat_at_ms = now_ms + lease_ms / 3;
+}
+
+static int64_t wait_ms(const struct housekeeping *keeping)
+{
+    int64_t now_ms = clock_mono_ms(), at_ms = now_ms + TURN_MS, fetch_ms = token_fetch_at_ms(keeping->crew->token);
+
+    if (http_active(keeping->http) == 0 && fetch_ms < at_ms)
+        at_ms = fetch_ms;
+    if (keeping->beat_at_ms < at_ms && store_is_up(keeping->store))
+        at_ms = keeping->beat_at_ms;
+    if (!store_is_up(keeping->store) && store_wait_ms(keeping->store) < TURN_MS)
+        at_ms = now_ms + store_wait_ms(keeping->store);
+    return at_ms > now_ms ? at_ms - now_ms : 0;
+}
+
+static void turn(struct housekeeping *keeping)
+{
+    struct http_watch watches[1 + PRIORITY_COUNT];
+
+    (void)store_pump(keeping->store, NULL); /* trouble is logged there */
+    fetch_token(keeping);
+    http_pump(keeping->http);
+    take_token(keeping);
+    beat(keeping);
+    arm_watches(keeping);
+    (void)store_pump(keeping->store, NULL);
+    watches[0] = (struct http_watch){store_fd(keeping->store), store_wants_write(keeping->store)};
+    for (int i = 0; i < PRIORITY_COUNT; i++)
+        watches[1 + i] =
+            (struct http_watch){store_fd(keeping->watches[i].store), store_wants_write(keeping->watches[i].store)};
+    http_wait(keeping->http, watches, 1 + PRIORITY_COUNT, wait_ms(keeping));
+}
+
+void housekeeping_run(struct housekeeping *keeping)
+{
+    while (atomic_load(&keeping->crew->running) > 0)
+        turn(keeping);
+    store_leave(keeping->store, keeping->crew->worker_id);
+    (void)store_finish(keeping->store, 0, LEAVE_WAIT_MS, &(struct reason){""}); /* else the lease runs out by itself */
+}
+
+void housekeeping_close(struct housekeeping *keeping)
+{
+    if (!keeping)
+        return;
+    for (int i = 0; i < PRIORITY_COUNT; i++)
+        store_close(keeping->watches[i].store);
+    store_close(keeping->store);
+    http_close(keeping->http);
+    wipe_fetch(keeping);
+    buf_clear(&keeping->fetch_body);
+    buf_clear(&keeping->fetch_authorization);
+    free(keeping);
+}
+
+int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reason *why)
+{
+    const struct settings *settings = crew->settings;
+    struct housekeeping *keeping = mem_zalloc(1, sizeof(*keeping));
+    const struct http_config http = {
+        .ca_file = settings->ca_file,
+        .timeout_ms = settings->timeout_ms,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .max_requests = 1,
+    };
+    int rc = store_open(&keeping->store, settings->redis_url, settings->org, why);
+
+    keeping->crew = crew;
+    buf_init(&keeping->fetch_body, FETCH_BUFFER);
+    buf_init(&keeping->fetch_authorization, FETCH_BUFFER);
+    for (int i = 0; rc == 0 && i < PRIORITY_COUNT; i++) {
+        keeping->watches[i].keeping = keeping;
+        rc = store_open(&keeping->watches[i].store, settings->redis_url, settings->org, why);
+    }
+    if (rc == 0)
+        rc = http_open(&keeping->http, &http, why);
+    if (rc != 0) {
+        housekeeping_close(keeping);
+        return rc;
+    }
+    store_set_limits(keeping->store,
+                     &(struct store_limits){.keep_ms = settings->keep_ms, .audit_max = settings->audit_max});
+    crew_join(crew, keeping->http);
+    *ret = keeping;
+    return 0;
+}

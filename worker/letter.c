@@ -1,0 +1,92 @@
+#include "worker/letter.h"
+
+#include "common/base64.h"
+#include "common/mask.h"
+#include "common/utf8.h"
+
+static void add_text(struct buf *out, const char *key, const char *text)
+{
+    if (!text || !*text)
+        return;
+    buf_printf(out, ",\"%s\":", key);
+    buf_json_text(out, text);
+}
+
+static void add_number(struct buf *out, const char *key, int64_t number)
+{
+    buf_printf(out, ",\"%s\":", key);
+    buf_int(out, number);
+}
+
+static void add_attempt(struct buf *out, const struct attempt_record *attempt)
+{
+    add_number(out, "status", attempt->status);
+    add_text(out, "code", attempt->code);
+    add_text(out, "correlation_id", attempt->correlation_id);
+    add_number(out, "latency_ms", attempt->latency_ms);
+    if (attempt->is_unknown)
+        buf_text(out, ",\"unknown\":true");
+}
+
+static void add_raw(struct buf *out, struct span raw)
+{
+    if (utf8_is_valid(raw.data, raw.len)) {
+        buf_text(out, ",\"raw\":");
+        buf_json(out, raw.data, raw.len);
+    } else {
+        buf_text(out, ",\"raw_base64\":\"");
+        base64_add(out, raw.data, raw.len);
+        buf_char(out, '"');
+    }
+}
+
+void letter_write(const struct letter *letter, struct envelope *envelope, struct span raw, struct buf *out)
+{
+    buf_text(out, "{\"id\":");
+    buf_json_text(out, envelope->id);
+    add_text(out, "campaign", envelope->campaign);
+    add_number(out, "dead_at", letter->at_ms);
+    add_text(out, "reason", letter->reason);
+    add_text(out, "field", letter->field);
+    add_text(out, "detail", letter->detail);
+    add_number(out, "attempts", envelope->progress.attempts);
+    if (letter->last) {
+        buf_text(out, ",\"last\":{\"at\":");
+        buf_int(out, letter->last->at_ms);
+        add_attempt(out, letter->last);
+        add_text(out, "message", letter->last->message);
+        buf_char(out, '}');
+    }
+    if (json_kind(envelope->json) == JSON_OBJECT) {
+        buf_text(out, ",\"envelope\":");
+        envelope_write(envelope, NULL, out);
+    } else {
+        add_raw(out, raw);
+    }
+    buf_char(out, '}');
+}
+
+void audit_write(const struct audit_entry *entry, const struct envelope *envelope, struct buf *out)
+{
+    char masked[MASK_SIZE];
+
+    buf_text(out, "{\"at\":");
+    buf_int(out, entry->at_ms);
+    add_text(out, "what", entry->what);
+    add_text(out, "id", envelope->id);
+    add_text(out, "campaign", envelope->campaign);
+    if (envelope->route) {
+        add_text(out, "route", envelope->route->name);
+        add_text(out, "channel", channel_name(envelope->content.channel));
+    }
+    if (envelope->content.to.data)
+        add_text(out, "to", mask_address(envelope->content.to, masked));
+    add_text(out, "outcome", entry->outcome);
+    add_text(out, "reason", entry->reason);
+    if (entry->attempt)
+        add_attempt(out, entry->attempt);
+    add_text(out, "sha256", entry->sha256);
+    add_text(out, "provider_id", entry->provider_id);
+    add_text(out, "conversation_id", entry->conversation_id);
+    buf_char(out, '}');
+}

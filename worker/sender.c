@@ -1,0 +1,273 @@
+#include "worker/sender.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/attempt.h"
+#include "worker/sender_parts.h"
+
+#define IDLE_MS         1000 /* an idle sender looks by itself so often, should a wake-up be lost */
+#define ERROR_MS        1000
+#define DRAIN_RECORD_MS 5000 /* beyond the drain, for outcomes that Redis has not taken */
+#define MARGIN_SHARE    200  /* a grant may wait this part of the window to be used: half a percent */
+#define MARGIN_MIN_MS   1
+#define MARGIN_MAX_MS   250
+
+static int64_t first_margin_ms(const struct rate *rate)
+{
+    int64_t margin = rate->window_ms / MARGIN_SHARE;
+
+    if (margin > MARGIN_MAX_MS)
+        margin = MARGIN_MAX_MS;
+    return margin < MARGIN_MIN_MS ? MARGIN_MIN_MS : margin;
+}
+
+/* --- taking --- */
+
+/* The grants were too old to be used when they came. The next ones may be older: Redis is slow, and a worker that keeps
+ * to a margin it cannot meet would never send. */
+static void widen_margin(struct sender *sender)
+{
+    if (sender->margin_ms < sender->crew->settings->rate.window_ms)
+        sender->margin_ms *= 2;
+    log_warning("Redis answers slowly; rate grants ran out before they could be used",
+                LOG_NUMBER("margin_ms", sender->margin_ms));
+}
+
+static void note_nothing_taken(struct sender *sender, const struct store_reserved *reserved)
+{
+    int64_t wait_ms = IDLE_MS;
+
+    if (reserved->hold_ms > 0)
+        wait_ms = reserved->hold_ms;
+    else if (reserved->window_ms > 0)
+        wait_ms = reserved->window_ms;
+    else
+        sender->is_asleep = true;
+    if (reserved->due_in_ms >= 0 && reserved->due_in_ms < wait_ms)
+        wait_ms = reserved->due_in_ms + 1;
+    /* However long it is, it may be called off meanwhile. */
+    sender->next_take_ms = clock_mono_ms() + (wait_ms < IDLE_MS ? wait_ms : IDLE_MS);
+}
+
+static void on_reserved(void *context, const struct store_reserved *reserved)
+{
+    struct sender *sender = context;
+    bool is_late =
+        clock_mono_ms() - sender->asked_at_ms > sender->asked_margin_ms && sender->crew->settings->rate.limit;
+
+    sender->is_asking = false;
+    if (reserved->rc == ERR_UNREACHABLE) {
+        settler_release_range(&sender->settler, sender->prefix, reserved->first, reserved->wanted);
+        return;
+    }
+    if (reserved->rc != 0) {
+        sender->next_take_ms = clock_mono_ms() + ERROR_MS;
+        return;
+    }
+    sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
+    if (reserved->count == 0)
+        note_nothing_taken(sender, reserved);
+    else if (is_late)
+        widen_margin(sender);
+    for (size_t i = 0; i < reserved->count; i++)
+        attempt_admit(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late,
+                      i + 1 < reserved->count);
+}
+
+static bool may_ask(struct sender *sender, int64_t now_ms)
+{
+    if (sender->work_seen != atomic_load(&sender->crew->work_count)) {
+        sender->work_seen = atomic_load(&sender->crew->work_count);
+        if (sender->is_asleep)
+            sender->next_take_ms = now_ms;
+    }
+    return !sender->is_asking && !atomic_load(&sender->crew->is_stopping) && store_is_up(sender->store) &&
+           now_ms >= sender->next_take_ms;
+}
+
+/* How many messages to ask for: what is free, in batches worth a round trip, and no more than the breaker lets out. */
+static int64_t wanted_now(struct sender *sender, int64_t now_ms, int64_t *ret_ask_again_ms)
+{
+    size_t most = (size_t)sender->crew->settings->in_flight, active = http_active(sender->http);
+    size_t room = most > active ? most - active : 0;
+    size_t free_slots = sender->slots.count - sender->slots.used;
+    int allowance;
+
+    if (room > free_slots)
+        room = free_slots;
+    if (room > STORE_BATCH_MAX)
+        room = STORE_BATCH_MAX;
+    if (room == 0 || (active > 0 && room < most / 8))
+        return 0;
+    allowance = crew_allowance(sender->crew, now_ms, ret_ask_again_ms);
+    if (allowance <= 0)
+        return 0;
+    if (allowance == 1) /* a probe, and another message should the first be the one that failed last */
+        return room < 2 ? 1 : 2;
+    return (int64_t)room < allowance ? (int64_t)room : allowance;
+}
+
+static void take_more(struct sender *sender)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct store_reserve ask = {
+        .worker = sender->crew->worker_id,
+        .prefix = sender->prefix,
+        .first = sender->next_ticket,
+        .rate = sender->crew->settings->rate,
+        .margin_ms = sender->margin_ms,
+    };
+
+    sender->ask_again_ms = INT64_MAX;
+    if (!may_ask(sender, now_ms))
+        return;
+    ask.wanted = wanted_now(sender, now_ms, &sender->ask_again_ms);
+    if (ask.wanted == 0 || !token_get(sender->crew->token, &sender->token))
+        return;
+    sender->is_asleep = false;
+    sender->is_asking = true;
+    sender->asked_at_ms = now_ms;
+    sender->asked_margin_ms = sender->margin_ms;
+    sender->next_ticket += ask.wanted;
+    store_reserve(sender->store, &ask, on_reserved, sender);
+}
+
+/* --- the loop --- */
+
+static void watch_sleep(struct sender *sender)
+{
+    if (sender->is_asleep == sender->is_counted_asleep)
+        return;
+    sender->is_counted_asleep = sender->is_asleep;
+    if (sender->is_asleep) {
+        (void)atomic_fetch_add(&sender->crew->sleeping, 1);
+        crew_wake_housekeeping(sender->crew); /* it watches the lists as long as somebody sleeps */
+    } else {
+        (void)atomic_fetch_sub(&sender->crew->sleeping, 1);
+    }
+}
+
+static int64_t wait_ms(const struct sender *sender)
+{
+    int64_t now_ms = clock_mono_ms(), at_ms = now_ms + IDLE_MS, store_ms = store_wait_ms(sender->store);
+
+    if (!sender->is_asking && sender->next_take_ms > now_ms && sender->next_take_ms < at_ms)
+        at_ms = sender->next_take_ms;
+    if (sender->ask_again_ms > now_ms && sender->ask_again_ms < at_ms)
+        at_ms = sender->ask_again_ms;
+    if (store_ms >= 0 && now_ms + store_ms < at_ms)
+        at_ms = now_ms + store_ms;
+    return at_ms - now_ms;
+}
+
+static void turn(struct sender *sender)
+{
+    struct http_result result;
+    struct http_watch watch;
+
+    (void)store_pump(sender->store, NULL); /* trouble is logged there; the loop goes on */
+    http_pump(sender->http);
+    while (http_next(sender->http, &result))
+        attempt_finish(sender, &result);
+    settler_flush(&sender->settler);
+    take_more(sender);
+    (void)store_pump(sender->store, NULL);
+    watch_sleep(sender);
+    watch = (struct http_watch){store_fd(sender->store), store_wants_write(sender->store)};
+    http_wait(sender->http, &watch, 1, wait_ms(sender));
+}
+
+static bool is_done(struct sender *sender)
+{
+    struct crew *crew = sender->crew;
+    int64_t now_ms = clock_mono_ms();
+
+    if (!atomic_load(&crew->is_stopping))
+        return false;
+    if (sender->stop_at_ms == 0)
+        sender->stop_at_ms = now_ms + crew->settings->drain_ms;
+    if (now_ms >= sender->stop_at_ms || atomic_load(&crew->is_hurried))
+        http_abort_all(sender->http);
+    if (http_active(sender->http) == 0 && !sender->is_asking && sender->slots.used == 0 &&
+        store_pending(sender->store) == 0)
+        return true;
+    return now_ms >= sender->stop_at_ms + DRAIN_RECORD_MS;
+}
+
+static void *run(void *argument)
+{
+    struct sender *sender = argument;
+
+    while (!is_done(sender))
+        turn(sender);
+    sender->is_asleep = false;
+    watch_sleep(sender);
+    crew_leave(sender->crew, sender->http);
+    (void)atomic_fetch_sub(&sender->crew->running, 1);
+    crew_wake_all(sender->crew);
+    return NULL;
+}
+
+static void destroy(struct sender *sender)
+{
+    http_close(sender->http);
+    store_close(sender->store);
+    slots_clear(&sender->slots);
+    free(sender);
+}
+
+int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct reason *why)
+{
+    const struct settings *settings = crew->settings;
+    struct sender *sender = mem_zalloc(1, sizeof(*sender));
+    const struct http_config http = {
+        .ca_file = settings->ca_file,
+        .timeout_ms = settings->timeout_ms,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .max_requests = (size_t)settings->in_flight,
+    };
+    int rc;
+
+    sender->crew = crew;
+    sender->margin_ms = first_margin_ms(&settings->rate);
+    (void)snprintf(sender->prefix, sizeof(sender->prefix), "%u-", number);
+    /* Twice as many slots as transfers: outcomes wait for Redis while new requests are already on their way. */
+    slots_init(&sender->slots, 2 * (size_t)settings->in_flight);
+    rc = store_open(&sender->store, settings->redis_url, settings->org, why);
+    if (rc == 0)
+        rc = http_open(&sender->http, &http, why);
+    if (rc != 0) {
+        destroy(sender);
+        return rc;
+    }
+    store_set_limits(sender->store,
+                     &(struct store_limits){.keep_ms = settings->keep_ms, .audit_max = settings->audit_max});
+    settler_init(&sender->settler, sender->store, crew->worker_id, &sender->slots);
+    crew_join(crew, sender->http);
+    (void)atomic_fetch_add(&crew->running, 1);
+    if (pthread_create(&sender->thread, NULL, run, sender) != 0) {
+        reason_set(why, "the system gives no more threads");
+        (void)atomic_fetch_sub(&crew->running, 1);
+        crew_leave(crew, sender->http);
+        destroy(sender);
+        return ERR_LIMIT;
+    }
+    *ret = sender;
+    return 0;
+}
+
+size_t sender_join(struct sender *sender)
+{
+    size_t lost;
+
+    (void)pthread_join(sender->thread, NULL); /* our own thread, joined once */
+    lost = sender->slots.used;
+    destroy(sender);
+    return lost;
+}

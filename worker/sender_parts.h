@@ -1,0 +1,34 @@
+/* The inside of a sender, for its two files: the loop (sender.c) and what becomes of a message (attempt.c). */
+#ifndef HERALD_WORKER_SENDER_PARTS_H
+#define HERALD_WORKER_SENDER_PARTS_H
+
+#include <pthread.h>
+
+#include "worker/crew.h"
+#include "worker/settler.h"
+#include "worker/slot.h"
+
+struct sender {
+    pthread_t thread;
+    struct crew *crew;
+    struct store *store;
+    struct http *http;
+    struct slots slots;
+    struct settler settler;
+    struct token_use token;
+    char prefix[16]; /* of its tickets */
+
+    int64_t next_ticket;
+    bool is_asking; /* a reserve is under way */
+    int64_t asked_at_ms, asked_margin_ms;
+    int64_t margin_ms;       /* how long a grant may wait before the request starts */
+    int64_t next_take_ms;    /* not before */
+    int64_t ask_again_ms;    /* when the breaker may have changed its mind */
+    int64_t clock_offset_ms; /* Redis' clock less our monotonic one */
+
+    bool is_asleep, is_counted_asleep;
+    unsigned work_seen;
+    int64_t stop_at_ms; /* 0 until it is to stop */
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* Outcomes on their way to Redis: gathered for the length of one turn of the sender's loop, then written as one step
+ * for each kind. A slot is free again only when Redis has said that its message is settled. */
+#ifndef HERALD_WORKER_SETTLER_H
+#define HERALD_WORKER_SETTLER_H
+
+#include "common/store.h"
+#include "worker/slot.h"
+
+struct pile {
+    struct store_settle items[STORE_BATCH_MAX];
+    struct slot *slots[STORE_BATCH_MAX];
+    size_t count;
+};
+
+struct settler {
+    struct store *store;
+    const char *worker;
+    struct slots *slots;
+    struct pile piles[STORE_MOVE_COUNT];
+    size_t waiting; /* outcomes that Redis has not confirmed */
+};
+
+void settler_init(struct settler *settler, struct store *store, const char *worker, struct slots *slots);
+
+/* Adds one outcome; `item` borrows from the slot until the next flush. */
+void settler_add(struct settler *settler, enum store_move move, struct slot *slot, const struct store_settle *item);
+/* Gives back tickets that may or may not have been handed to us: the answer to their reserve was lost. */
+void settler_release_range(struct settler *settler, const char *prefix, int64_t first, int64_t count);
+void settler_flush(struct settler *settler);
+
+#endif

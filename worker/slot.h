@@ -1,0 +1,44 @@
+/* A slot: one message in the hands of a sender, from the reserve that brought it to Redis' answer that it is settled.
+ * Slots are made once; their buffers are used again. */
+#ifndef HERALD_WORKER_SLOT_H
+#define HERALD_WORKER_SLOT_H
+
+#include "common/buf.h"
+#include "common/digest.h"
+#include "common/envelope.h"
+#include "common/store.h"
+#include "worker/answer.h"
+
+struct slot {
+    struct slot *next; /* in the list of free ones */
+    char ticket[STORE_TICKET_SIZE];
+    struct envelope envelope;
+    uint64_t id_hash;
+    bool is_new; /* nobody had counted it as accepted */
+
+    /* While the request is under way. */
+    int64_t started_ms; /* monotonic */
+    int64_t sent_at_ms; /* Redis' clock */
+    uint64_t token_generation;
+    bool token_was_fresh;
+    struct buf body;
+    char sha256[DIGEST_HEX_SIZE];
+
+    /* Once there is an outcome. */
+    struct answer answer;
+    struct buf document; /* the envelope to put off, or the dead letter */
+    struct buf audit;
+};
+
+struct slots {
+    struct slot *all;
+    struct slot *free;
+    size_t count, used;
+};
+
+void slots_init(struct slots *slots, size_t count);
+void slots_clear(struct slots *slots);
+struct slot *slots_take(struct slots *slots); /* NULL: none is free */
+void slots_give(struct slots *slots, struct slot *slot);
+
+#endif
