@@ -60,17 +60,22 @@ int content_check_no_html(struct span text, const char *field, struct refusal *w
 static struct span url_host(struct span url)
 {
     struct span host = {NULL, 0};
+    const char *colon;
 
     if (span_starts(url, "https://"))
         host = (struct span){url.data + 8, url.len - 8};
     else if (span_starts(url, "http://"))
         host = (struct span){url.data + 7, url.len - 7};
     for (size_t i = 0; i < host.len; i++) {
-        if (host.data[i] == '/' || host.data[i] == ':' || host.data[i] == '?' || host.data[i] == '#')
+        if (host.data[i] == '/' || host.data[i] == '?' || host.data[i] == '#')
             host.len = i;
-        else if (host.data[i] == '@' || host.data[i] == '\\') /* `https://good@bad` is bad's */
+        else if (host.data[i] == '@' ||
+                 host.data[i] == '\\') /* `https://good@bad` and `https://good:1@bad` are bad's */
             return (struct span){NULL, 0};
     }
+    colon = host.len ? memchr(host.data, ':', host.len) : NULL;
+    if (colon)
+        host.len = (size_t)(colon - host.data);
     return host;
 }
 

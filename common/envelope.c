@@ -208,7 +208,10 @@ static int read_route(struct envelope *envelope, const struct json *payload, str
     if (json_kind(payload) != JSON_OBJECT)
         return refuse(why, payload ? "field_invalid" : "field_missing", "/payload",
                       "must be an object: what Genesys is to receive");
-    envelope->route = name ? route_find(name) : route_infer(payload);
+    if (member)
+        envelope->route = name ? route_find(name) : NULL;
+    else
+        envelope->route = route_infer(payload);
     if (member && !envelope->route)
         return refuse(why, "route_unknown", "/route", "must be one of %s", route_names());
     if (!envelope->route)
@@ -257,10 +260,25 @@ static int read_content(struct envelope *envelope, const struct envelope_rules *
     return envelope->route->check(content, why);
 }
 
+/* Herald adds to what it carries: the envelope around a bare payload, its own member, the dead letter around both. All
+ * of that must still be readable, so what comes in from outside has to leave room for it. */
+static int check_room(struct envelope *envelope, size_t len, struct refusal *why)
+{
+    if (json_depth(envelope->json) > ENVELOPE_MAX_DEPTH) {
+        envelope_clear(envelope); /* the dead letter has the bytes as they came instead */
+        return refuse(why, "json_invalid", "", "nesting is deeper than %d", ENVELOPE_MAX_DEPTH);
+    }
+    if (len > ENVELOPE_MAX_BYTES && !json_get(json_get(envelope->json, "herald"), "accepted_at"))
+        return refuse(why, "json_invalid", "", "%zu bytes are more than the %zu that one message may have", len,
+                      ENVELOPE_MAX_BYTES);
+    return 0;
+}
+
 int envelope_read(struct envelope *ret, const char *data, size_t len, const struct envelope_rules *rules,
                   int64_t wall_ms, struct refusal *why)
 {
     struct reason reason = {""};
+    int rc;
 
     *ret = (struct envelope){.priority = PRIORITY_NORMAL};
     if (json_parse(&ret->json, data, len, &reason) != 0) {
@@ -273,8 +291,9 @@ int envelope_read(struct envelope *ret, const char *data, size_t len, const stru
     }
     if (is_bare_payload(ret->json))
         wrap_bare_payload(ret);
-    if (read_id(ret, wall_ms, why) != 0 || read_progress(ret, why) != 0 || read_version(ret->json, why) != 0 ||
-        read_fields(ret, why) != 0)
+    rc = read_id(ret, wall_ms, why);
+    if (check_room(ret, len, why) != 0 || rc != 0 || read_progress(ret, why) != 0 ||
+        read_version(ret->json, why) != 0 || read_fields(ret, why) != 0)
         return ERR_INVALID;
     return read_content(ret, rules, why);
 }

@@ -11,8 +11,10 @@
 #include "common/route.h"
 
 #define ENVELOPE_VERSION     1
-#define ENVELOPE_HISTORY_MAX 20 /* attempts kept in the envelope; older ones are in the audit */
-#define ENVELOPE_NAME_MAX    64 /* of a campaign */
+#define ENVELOPE_HISTORY_MAX 20                       /* attempts kept in the envelope; older ones are in the audit */
+#define ENVELOPE_NAME_MAX    64                       /* of a campaign */
+#define ENVELOPE_MAX_BYTES   (JSON_MAX_BYTES - 65536) /* as it comes in; the rest is for `herald` */
+#define ENVELOPE_MAX_DEPTH   (JSON_MAX_DEPTH - 2)     /* one in a dead letter can be read, too */
 
 enum priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_COUNT };
 enum on_unknown { ON_UNKNOWN_RESEND, ON_UNKNOWN_HOLD };

@@ -11,6 +11,8 @@ static void set_count(struct json *object, const char *key, int64_t number)
 {
     if (number != 0)
         json_set(object, key, json_new_integer(number));
+    else
+        json_remove(object, key);
 }
 
 /* The member `herald`, made when absent or, in a refused envelope, of the wrong kind. Borrowed. */

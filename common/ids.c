@@ -42,5 +42,9 @@ bool id_is_valid(const char *text, size_t len)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-";
 
-    return len > 0 && len <= ID_MAX && memchr(text, '\0', len) == NULL && strspn(text, allowed) >= len;
+    for (size_t i = 0; i < len && i < ID_MAX; i++) {
+        if (text[i] == '\0' || !strchr(allowed, text[i]))
+            return false;
+    }
+    return len > 0 && len <= ID_MAX;
 }

@@ -18,18 +18,100 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Whether the digits at `data` are a whole number beyond a signed 64-bit one. */
-static bool is_out_of_range(const char *data, size_t len, size_t *ret_digits)
+static size_t count_digits(const char *data, size_t len)
 {
-    static const char largest[] = "9223372036854775807";
     size_t digits = 0;
 
     while (digits < len && is_digit(data[digits]))
         digits++;
-    *ret_digits = digits;
-    if (digits < len && (data[digits] == '.' || data[digits] == 'e' || data[digits] == 'E'))
-        return false;
-    return digits > sizeof(largest) - 1 || (digits == sizeof(largest) - 1 && memcmp(data, largest, digits) > 0);
+    return digits;
+}
+
+/* The length of the number at `data` (RFC 8259, section 6), 0 if it is none. json-c takes `1.`, `-.5` and `00` and
+ * would print them again as they came. */
+static size_t number_length(const char *data, size_t len, bool *ret_is_whole)
+{
+    size_t at = len > 0 && data[0] == '-', digits = count_digits(data + at, len - at);
+
+    *ret_is_whole = true;
+    if (digits == 0 || (digits > 1 && data[at] == '0'))
+        return 0;
+    at += digits;
+    if (at < len && data[at] == '.') {
+        *ret_is_whole = false;
+        digits = count_digits(data + at + 1, len - at - 1);
+        if (digits == 0)
+            return 0;
+        at += 1 + digits;
+    }
+    if (at < len && (data[at] == 'e' || data[at] == 'E')) {
+        *ret_is_whole = false;
+        at++;
+        at += at < len && (data[at] == '+' || data[at] == '-');
+        digits = count_digits(data + at, len - at);
+        if (digits == 0)
+            return 0;
+        at += digits;
+    }
+    return at;
+}
+
+/* Whether a whole number is beyond a signed 64-bit one. */
+static bool is_out_of_range(const char *data, size_t len)
+{
+    bool is_negative = data[0] == '-';
+    const char *largest = is_negative ? "9223372036854775808" : "9223372036854775807";
+    size_t digits = len - is_negative, most = strlen(largest);
+
+    return digits > most || (digits == most && memcmp(data + is_negative, largest, digits) > 0);
+}
+
+static int scan_number(const char *data, size_t len, size_t at, size_t *ret_len, struct reason *why)
+{
+    bool is_whole;
+    size_t size = number_length(data + at, len - at, &is_whole);
+
+    if (size == 0) {
+        reason_set(why, "the number at byte %zu is not JSON", at);
+        return ERR_INVALID;
+    }
+    if (is_whole && is_out_of_range(data + at, size)) {
+        reason_set(why, "the number at byte %zu is out of range (64 bits)", at);
+        return ERR_INVALID;
+    }
+    *ret_len = size;
+    return 0;
+}
+
+/* The length of the text that begins after a quote at `data`, its closing quote included; `len` when it is cut.
+ * Names of members may have no escaped NUL: json-c would end them there. */
+static int scan_text(const char *data, size_t len, size_t at, size_t *ret_len, struct reason *why)
+{
+    bool has_nul = false;
+    size_t i = at;
+
+    for (; i < len && data[i] != '"'; i++) {
+        if ((unsigned char)data[i] < 0x20) {
+            reason_set(why,
+                       data[i] ? "the control character at byte %zu is not JSON unless escaped"
+                               : "a NUL byte at byte %zu is not JSON",
+                       i);
+            return ERR_INVALID;
+        }
+        if (data[i] == '\\' && i + 1 < len && (unsigned char)data[i + 1] >= 0x20) {
+            has_nul = has_nul || (len - i >= 6 && memcmp(data + i, "\\u0000", 6) == 0);
+            i++;
+        }
+    }
+    i += i < len;
+    *ret_len = i - at;
+    while (i < len && strchr(" \t\r\n", data[i]) && data[i] != '\0')
+        i++;
+    if (has_nul && i < len && data[i] == ':') {
+        reason_set(why, "the name of the member at byte %zu has a NUL character in it", at);
+        return ERR_INVALID;
+    }
+    return 0;
 }
 
 /* All that can stand outside a text: punctuation, blanks, numbers and the letters of true, false and null. */
@@ -38,38 +120,22 @@ static const char outside_texts[] = "{}[],: \t\r\n0123456789+-.eEtrufalsn";
 /* One pass over what json-c does not mind: NUL bytes, whole numbers it would clamp, comments, single quotes, NaN. */
 static int scan(const char *data, size_t len, struct reason *why)
 {
-    bool in_text = false;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = data[i];
-        size_t digits;
-
-        if (c == '\0') {
+    for (size_t i = 0, size = 1; i < len; i += size) {
+        size = 1;
+        if (data[i] == '\0') {
             reason_set(why, "a NUL byte at byte %zu is not JSON", i);
             return ERR_INVALID;
         }
-        if (in_text) {
-            if (c == '\\' && i + 1 < len && data[i + 1] != '\0')
-                i++;
-            else if (c == '"')
-                in_text = false;
-            else if ((unsigned char)c < 0x20) {
-                reason_set(why, "the control character at byte %zu is not JSON unless escaped", i);
+        if (data[i] == '"') {
+            if (scan_text(data, len, i + 1, &size, why) != 0)
                 return ERR_INVALID;
-            }
-        } else if (c == '"') {
-            in_text = true;
-        } else if (!strchr(outside_texts, c)) {
+            size++;
+        } else if (data[i] == '-' || is_digit(data[i])) {
+            if (scan_number(data, len, i, &size, why) != 0)
+                return ERR_INVALID;
+        } else if (!strchr(outside_texts, data[i])) {
             reason_set(why, "the character at byte %zu is not JSON", i);
             return ERR_INVALID;
-        } else if (is_digit(c)) {
-            bool is_fraction = i > 0 && data[i - 1] == '.';
-
-            if (is_out_of_range(data + i, len - i, &digits) && !is_fraction) {
-                reason_set(why, "the number at byte %zu is out of range (64 bits)", i);
-                return ERR_INVALID;
-            }
-            i += digits - 1;
         }
     }
     return 0;
@@ -216,6 +282,27 @@ bool json_is_true(const struct json *value)
 size_t json_count(const struct json *array)
 {
     return json_kind(array) == JSON_ARRAY ? json_object_array_length(raw(array)) : 0;
+}
+
+static bool visit_depth(void *context, const char *key, const struct json *value)
+{
+    size_t *deepest = context, depth = json_depth(value);
+
+    (void)key; /* only how deep it goes */
+    if (depth > *deepest)
+        *deepest = depth;
+    return true;
+}
+
+/* Recursion is bounded by JSON_MAX_DEPTH. */
+size_t json_depth(const struct json *value)
+{
+    size_t deepest = 0;
+
+    json_each(value, visit_depth, &deepest);
+    for (size_t i = 0; i < json_count(value); i++)
+        (void)visit_depth(&deepest, NULL, json_at(value, i)); /* always goes on */
+    return deepest + 1;
 }
 
 const struct json *json_at(const struct json *array, size_t index)

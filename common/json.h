@@ -34,6 +34,7 @@ const char *json_get_text(const struct json *object, const char *key);   /* NULL
 bool json_integer(const struct json *value, int64_t *ret);               /* false unless a whole number */
 bool json_is_true(const struct json *value);
 size_t json_count(const struct json *array);                  /* 0 unless an array */
+size_t json_depth(const struct json *value);                  /* 1 for a value without others in it */
 struct json *json_edit(struct json *object, const char *key); /* as json_get, of a value that is ours to change */
 const struct json *json_at(const struct json *array, size_t index);
 

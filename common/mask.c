@@ -1,5 +1,7 @@
 #include "common/mask.h"
 
+#include "common/channel.h"
+
 static bool is_shown(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' || c == ':';
@@ -8,9 +10,9 @@ static bool is_shown(char c)
 const char *mask_address(struct span address, char out[MASK_SIZE])
 {
     const char *colon = address.len ? memchr(address.data, ':', address.len) : NULL;
-    size_t prefix = colon ? (size_t)(colon - address.data) + 1 : 0; /* `whatsapp:` says nothing about the person */
+    struct span prefix = {address.data, colon ? (size_t)(colon - address.data) : 0};
     size_t len = address.len < MASK_SIZE - 1 ? address.len : MASK_SIZE - 1;
-    size_t head = prefix <= 16 ? prefix : 0;
+    size_t head = channel_find(prefix) == CHANNEL_NONE ? 0 : prefix.len + 1; /* says nothing about the person */
     bool is_number = false;
 
     if (head < len)

@@ -61,6 +61,8 @@ static bool is_choice(const char *choices, const char *text)
 {
     size_t len = strlen(text);
 
+    if (strchr(text, '|')) /* two of them are not one */
+        return false;
     for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
         if (strncmp(at, text, len) == 0 && (at[len] == '|' || at[len] == '\0'))
             return true;
@@ -92,7 +94,8 @@ static int set_text(const struct option *row, void *target, const char *text, st
         return ERR_INVALID;
     }
     option_clear_value(row, target);
-    *(char **)place(row, target) = *text ? mem_text(text) : NULL;
+    /* Emptied on purpose is not absent where there is a default: those who read it need not expect NULL. */
+    *(char **)place(row, target) = *text || row->fallback ? mem_text(text) : NULL;
     return 0;
 }
 
@@ -163,6 +166,17 @@ static void show_duration(int64_t ms, char *out, size_t size)
     }
 }
 
+/* A URL may have a user and a password before its host. */
+static void show_text(const char *text, char *out, size_t size)
+{
+    const char *start = strstr(text, "://"), *at = start ? strrchr(start, '@') : NULL;
+
+    if (at)
+        (void)snprintf(out, size, "%.*s***%s", (int)(start + 3 - text), text, at);
+    else
+        (void)snprintf(out, size, "%s", text);
+}
+
 const char *option_show_value(const struct option *row, const void *target, char *out, size_t size)
 {
     const void *at = (const char *)target + row->offset;
@@ -170,7 +184,7 @@ const char *option_show_value(const struct option *row, const void *target, char
 
     switch (row->kind) {
     case OPTION_TEXT:
-        (void)snprintf(out, size, "%s", *(char *const *)at ? *(char *const *)at : "");
+        show_text(*(char *const *)at ? *(char *const *)at : "", out, size);
         break;
     case OPTION_SECRET:
         (void)snprintf(out, size, "%s", *(char *const *)at ? "(set)" : "(not set)");

@@ -61,15 +61,23 @@ struct ini_context {
     const struct option_set *sets;
     size_t count;
     struct reason *why;
+    FILE *file;
+    int line;        /* being read */
+    int failed_line; /* of the first value that was refused, 0: none; `why` is about that one */
 };
 
-static int on_ini_line(void *user, const char *section, const char *name, const char *value)
+static char *read_ini_line(char *out, int size, void *stream)
 {
-    struct ini_context *context = user;
+    struct ini_context *context = stream;
+
+    context->line++;
+    return fgets(out, size, context->file);
+}
+
+static int set_from_ini(struct ini_context *context, const char *name, const char *value)
+{
     struct target t;
 
-    if (*section != '\0' && strcmp(section, "herald") != 0)
-        return 1; /* another program's part of a shared file */
     for (size_t s = 0; s < context->count; s++) {
         for (size_t i = 0; i < context->sets[s].count; i++) {
             const struct option *row = &context->sets[s].rows[i];
@@ -77,26 +85,47 @@ static int on_ini_line(void *user, const char *section, const char *name, const 
 
             if (key && strcmp(key, name) == 0) {
                 t = (struct target){row, context->sets[s].target};
-                return set_from(t, value, "", name, context->why) == 0;
+                return set_from(t, value, "", name, context->why);
             }
         }
     }
-    reason_set(context->why, "`%s` is not a setting; see --help for the names", name);
+    reason_set(context->why, "`%.60s` is not a setting; see --help for the names", name);
+    return ERR_INVALID;
+}
+
+/* inih goes on after a bad line; only the first is told. */
+static int on_ini_line(void *user, const char *section, const char *name, const char *value)
+{
+    struct ini_context *context = user;
+
+    if (*section != '\0' && strcmp(section, "herald") != 0)
+        return 1; /* another program's part of a shared file */
+    if (context->failed_line != 0)
+        return 0;
+    if (set_from_ini(context, name, value) == 0)
+        return 1;
+    context->failed_line = context->line;
     return 0;
 }
 
 static int apply_ini(const struct option_set *sets, size_t count, const char *path, struct reason *why)
 {
-    struct reason detail = {"not a line of the form `name = value`"};
-    struct ini_context context = {sets, count, &detail};
-    int line = ini_parse(path, on_ini_line, &context);
+    struct reason detail = {""};
+    struct ini_context context = {.sets = sets, .count = count, .why = &detail, .file = fopen(path, "re")};
+    int line;
 
+    if (!context.file) {
+        reason_set(why, "cannot read the settings file %s", path);
+        return ERR_INVALID;
+    }
+    line = ini_parse_stream(read_ini_line, &context, on_ini_line, &context);
+    if (line == 0 && ferror(context.file))
+        line = context.line;
+    (void)fclose(context.file); /* only read */
     if (line == 0)
         return 0;
-    if (line < 0)
-        reason_set(why, "cannot read the settings file %s", path);
-    else
-        reason_set(why, "%s, line %d: %s", path, line, detail.text);
+    reason_set(why, "%s, line %d: %s", path, line,
+               line == context.failed_line ? detail.text : "not a line of the form `name = value`");
     return ERR_INVALID;
 }
 
@@ -175,7 +204,10 @@ static int apply_flag(const struct option_set *sets, size_t count, int argc, cha
 
     if (len == strlen("config") && strncmp(word, "config", len) == 0) { /* read before all others */
         *at += equals ? 0 : 1;
-        return 0;
+        if (*at < argc)
+            return 0;
+        reason_set(why, "--config wants a value (FILE)");
+        return ERR_INVALID;
     }
     if (!t.row) {
         reason_set(why, "--%.*s is not an option here; see --help", (int)(len < 60 ? len : 60), word);

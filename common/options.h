@@ -57,8 +57,8 @@ struct option_words {
     bool wants_version;
 };
 
-/* Fills the targets (which are zeroed first) from defaults, the INI file (`--config` or HERALD_CONFIG), the environment
- * and the command line. ERR_INVALID with a reason; the targets are to be cleared in any case. */
+/* Fills the targets (which the caller has zeroed) from defaults, the INI file (`--config` or HERALD_CONFIG), the
+ * environment and the command line. ERR_INVALID with a reason; the targets are to be cleared in any case. */
 int options_load(const struct option_set *sets, size_t count, int argc, char *const *argv, struct option_words *ret,
                  struct reason *why);
 void options_clear(const struct option_set *sets, size_t count); /* frees texts, wipes secrets */

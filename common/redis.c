@@ -102,7 +102,9 @@ static bool read_host(struct address *address, const char *from, size_t len)
         if (!close)
             return false;
         host_len = (size_t)(close - from) - 1;
-        port = close + 1 < from + len && close[1] == ':' ? close + 1 : NULL;
+        port = close + 1 < from + len ? close + 1 : NULL;
+        if (port && *port != ':')
+            return false;
         from++;
     } else {
         port = memchr(from, ':', len);
@@ -112,7 +114,7 @@ static bool read_host(struct address *address, const char *from, size_t len)
         char *end;
         long number = strtol(port + 1, &end, 10);
 
-        if (number < 1 || number > 65535 || (*end != '\0' && *end != '/'))
+        if (port[1] < '0' || port[1] > '9' || number < 1 || number > 65535 || (*end != '\0' && *end != '/'))
             return false;
         address->port = (int)number;
     }

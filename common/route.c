@@ -45,28 +45,43 @@ void route_path(const struct route *route, struct span conversation_id, char out
 struct copying {
     const struct route *route;
     struct json *copy;
+    bool has_hidden;
 };
+
+static bool is_hidden(const struct route *route, const char *key)
+{
+    for (size_t i = 0; route->hidden[i]; i++) {
+        if (strcmp(route->hidden[i], key) == 0)
+            return true;
+    }
+    return false;
+}
 
 static bool copy_member(void *context, const char *key, const struct json *value)
 {
     struct copying *copying = context;
 
-    for (size_t i = 0; copying->route->hidden[i]; i++) {
-        if (strcmp(copying->route->hidden[i], key) == 0)
-            return true;
-    }
-    json_set(copying->copy, key, json_ref(value));
+    if (!is_hidden(copying->route, key))
+        json_set(copying->copy, key, json_ref(value));
     return true;
+}
+
+/* Null members count: json_get would not see them. */
+static bool find_hidden(void *context, const char *key, const struct json *value)
+{
+    struct copying *copying = context;
+
+    (void)value; /* whatever it is */
+    copying->has_hidden = is_hidden(copying->route, key);
+    return !copying->has_hidden;
 }
 
 void route_body(const struct route *route, const struct json *payload, struct buf *out)
 {
-    struct copying copying = {route, NULL};
-    bool has_hidden = false;
+    struct copying copying = {.route = route};
 
-    for (size_t i = 0; route->hidden[i]; i++)
-        has_hidden = has_hidden || json_get(payload, route->hidden[i]);
-    if (!has_hidden) {
+    json_each(payload, find_hidden, &copying);
+    if (!copying.has_hidden) {
         json_print(payload, out);
         return;
     }

@@ -45,6 +45,9 @@ static int read_parameters(const struct json *list, struct content *ret, struct 
 {
     size_t count = json_count(list);
 
+    if (list && json_kind(list) != JSON_ARRAY)
+        return refuse(why, "field_invalid", "/payload/messagingTemplate/bodyParameters", "must be a list, not %s",
+                      json_kind_name(json_kind(list)));
     if (count > CONTENT_PARAMETERS_MAX)
         return refuse(why, "field_invalid", "/payload/messagingTemplate/bodyParameters", "has %zu values, at most %d",
                       count, CONTENT_PARAMETERS_MAX);
@@ -52,6 +55,9 @@ static int read_parameters(const struct json *list, struct content *ret, struct 
         if (route_read_text(json_at(list, i), "value", "/payload/messagingTemplate/bodyParameters", &ret->parameters[i],
                             why) != 0)
             return ERR_INVALID;
+        if (!ret->parameters[i].data)
+            return refuse(why, "field_missing", "/payload/messagingTemplate/bodyParameters",
+                          "each parameter must have a value, as text");
     }
     ret->parameter_count = count;
     return 0;
@@ -116,8 +122,23 @@ static int check_sms_text(struct span text, struct refusal *why)
     return 0;
 }
 
+/* They become part of the text that the person reads. */
+static int check_parameters(const struct content *content, struct refusal *why)
+{
+    for (size_t i = 0; i < content->parameter_count; i++) {
+        struct span value = content->parameters[i];
+
+        if (!span_is_empty(value) &&
+            content_check_text(value, OTHER_MAX_UNITS, "/payload/messagingTemplate/bodyParameters", why) != 0)
+            return ERR_INVALID;
+    }
+    return 0;
+}
+
 static int check_what(const struct content *content, struct refusal *why)
 {
+    if (check_parameters(content, why) != 0)
+        return ERR_INVALID;
     if (content->channel == CHANNEL_SMS)
         return check_sms_text(content->text, why);
     if (content->channel == CHANNEL_WHATSAPP && span_is_empty(content->response_id))

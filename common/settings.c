@@ -15,13 +15,21 @@ static const struct option rows[] = {
     {"org", "HERALD_ORG", OPTION_TEXT, AT(org), .fallback = "default", .value = "NAME",
      .help = "Genesys organisation whose queues these are: letters, digits, . _ -"},
     {"log-level", "HERALD_LOG_LEVEL", OPTION_TEXT, AT(log_level), .fallback = "info",
-     .choices = "error|warning|info|debug", .value = "LEVEL", .help = "error, warning, info or debug"},
+     .choices = "error|warning|info|debug", .value = "LEVEL", .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
+     .help = "error, warning, info or debug"},
     {"log-format", "HERALD_LOG_FORMAT", OPTION_TEXT, AT(log_format), .fallback = "auto", .choices = "auto|logfmt|json",
-     .value = "FORMAT", .help = "logfmt, json, or auto: logfmt on a terminal, else json"},
+     .value = "FORMAT", .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
+     .help = "logfmt, json, or auto: logfmt on a terminal, else json"},
     {"origins", "HERALD_ORIGINS", OPTION_TEXT, AT(origins), .fallback = "genesys.cloud,example.com", .value = "HOSTS",
      .help = "hosts that a bot message may name as its origin"},
     {"keep", "HERALD_KEEP", OPTION_DURATION, AT(keep_ms), .fallback = "7d", .min = 60 * SECOND, .max = 365 * DAY,
      .value = "TIME", .help = "how long the state of a settled message and a campaign can be asked for"},
+    {"dedup", "HERALD_DEDUP", OPTION_DURATION, AT(dedup_ms), .fallback = "72h", .min = SECOND, .max = 90 * DAY,
+     .value = "TIME", .programs = SETTINGS_HERALD | SETTINGS_GATEWAY,
+     .help = "how long an idempotency key outside a campaign is remembered"},
+    {"campaign-memory", "HERALD_CAMPAIGN_MEMORY", OPTION_DURATION, AT(campaign_memory_ms), .fallback = "30d",
+     .min = SECOND, .max = 365 * DAY, .value = "TIME", .programs = SETTINGS_HERALD | SETTINGS_GATEWAY,
+     .help = "how long a campaign remembers whom it has been sent to"},
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
 
@@ -87,23 +95,29 @@ static const struct {
     {"mx-central-1", "mxc1.pure.cloud"},      {"eusc-de-east-1", "edee1.eusc-pure.cloud"},
 };
 
+#define DOMAIN_MAX 200 /* characters; with `https://login.` it fits SETTINGS_URL_MAX */
+
 static const char *region_domain(const char *name)
 {
+    static const char domain_chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+
     for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++) {
         if (strcmp(regions[i].region, name) == 0)
             return regions[i].domain;
     }
+    if (strlen(name) > DOMAIN_MAX || strspn(name, domain_chars) != strlen(name))
+        return NULL;
     return strchr(name, '.') ? name : NULL;
 }
 
 /* Copies a base URL without the slash at its end. */
 static int base_url(char out[SETTINGS_URL_MAX], const char *url, const char *flag, struct reason *why)
 {
-    size_t len = strlen(url);
+    size_t len = strlen(url), scheme = strncmp(url, "https://", 8) == 0 ? 8 : 7;
 
     while (len > 0 && url[len - 1] == '/')
         len--;
-    if ((strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0) || len >= SETTINGS_URL_MAX) {
+    if ((scheme == 7 && strncmp(url, "http://", 7) != 0) || len <= scheme || len >= SETTINGS_URL_MAX) {
         reason_set(why, "--%s must be a URL such as https://api.mypurecloud.com", flag);
         return ERR_INVALID;
     }

@@ -11,6 +11,7 @@ struct settings {
     char *origins; /* hosts that bot messages may name as their origin, comma separated */
     int64_t audit_max;
     int64_t keep_ms;
+    int64_t dedup_ms, campaign_memory_ms;
 
     char *region, *api_url, *login_url;
     char *client_id, *client_secret;

@@ -35,6 +35,7 @@ struct store {
 
     struct request *first, *last; /* sent ones before unsent ones */
     struct request *unsent;
+    bool has_appended; /* something was queued on the connection since it was last pumped */
     size_t pending;
 };
 
@@ -207,6 +208,7 @@ static void append_request(struct store *store, const struct request *request)
         lens[1] = strlen(argv[1]);
     }
     redis_append(store->redis, request->argc, argv, lens);
+    store->has_appended = true;
     free(argv);
     free(lens);
 }
@@ -321,31 +323,47 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
     return 0;
 }
 
-static int pump_connection(struct store *store, struct reason *why)
+static int answer_all(struct store *store, struct reason *why)
 {
     struct redis_reply *reply;
-    int rc = redis_pump(store->redis, why);
+    int rc = 0;
 
-    if (rc != 0)
-        return rc;
-    if (!redis_is_ready(store->redis)) {
-        if (clock_mono_ms() - store->opened_at_ms < CONNECT_PATIENCE_MS)
-            return 0;
-        reason_set(why, "Redis does not answer");
-        return ERR_UNREACHABLE;
-    }
-    if (store->failures > 0)
-        log_info("Redis is back", LOG_NUMBER("tries", store->failures));
-    store->failures = 0;
-    store->last_rc = 0;
     while (rc == 0 && (reply = redis_next(store->redis)) != NULL) {
         rc = answer_first(store, reply, why);
         redis_reply_free(reply);
     }
-    if (rc == 0 && store->unsent) {
-        send_unsent(store);
+    return rc;
+}
+
+static void note_connected(struct store *store)
+{
+    if (store->failures > 0)
+        log_info("Redis is back", LOG_NUMBER("tries", store->failures));
+    store->failures = 0;
+    store->last_rc = 0;
+}
+
+static int pump_connection(struct store *store, struct reason *why)
+{
+    int rc;
+
+    /* Answers lead to new requests, and their answers may be there already: go on until nothing was queued, so that no
+     * answer lies read and unseen until the socket stirs again. */
+    do {
+        store->has_appended = false;
         rc = redis_pump(store->redis, why);
-    }
+        if (rc == 0 && !redis_is_ready(store->redis)) {
+            if (clock_mono_ms() - store->opened_at_ms < CONNECT_PATIENCE_MS)
+                return 0;
+            reason_set(why, "Redis does not answer");
+            return ERR_UNREACHABLE;
+        }
+        if (rc == 0) {
+            note_connected(store);
+            rc = answer_all(store, why);
+            send_unsent(store);
+        }
+    } while (rc == 0 && store->has_appended);
     return rc;
 }
 

@@ -80,17 +80,21 @@ static bool read_offset_minutes(const char **at, int *ret_minutes)
 bool timestamp_parse(const char *text, int64_t *ret_ms)
 {
     struct tm tm = {0};
-    int day, offset_minutes = 0, fraction_ms = 0;
-    time_t seconds;
+    int day, leap, offset_minutes = 0, fraction_ms = 0;
+    int64_t seconds;
 
     if (!read_date_time(&text, &tm) || !read_fraction_ms(&text, &fraction_ms) ||
         !read_offset_minutes(&text, &offset_minutes) || *text != '\0')
         return false;
     day = tm.tm_mday;
-    seconds = timegm(&tm);
+    leap = tm.tm_sec == 60; /* 1970's clock has none: it is the second that follows */
+    tm.tm_sec -= leap;
+    seconds = (int64_t)timegm(&tm) + leap - (int64_t)offset_minutes * 60;
     if (tm.tm_mday != day) /* 31 April came out as 1 May */
         return false;
-    *ret_ms = ((int64_t)seconds - (int64_t)offset_minutes * 60) * 1000 + fraction_ms;
+    if (leap && seconds % (24 * 3600) != 0) /* a leap second is the last of a day, in UTC */
+        return false;
+    *ret_ms = seconds * 1000 + fraction_ms;
     return true;
 }
 

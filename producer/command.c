@@ -1,0 +1,37 @@
+#include "producer/command.h"
+
+#include <stdio.h>
+
+#define START_PATIENCE_MS 3000
+
+enum exit_status command_fail(int rc, const struct reason *why)
+{
+    (void)fprintf(stderr, "herald: %s\n", why->text);
+    if (rc == ERR_UNREACHABLE || rc == ERR_DENIED) {
+        (void)fprintf(stderr, "herald: is Redis running, and is --redis (HERALD_REDIS_URL) right?\n");
+        return EXIT_UNREACHABLE;
+    }
+    return rc == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int command_open_store(const struct settings *settings, struct store **ret, struct reason *why)
+{
+    struct store *store = NULL;
+    int rc = store_open(&store, settings->redis_url, settings->org, why);
+
+    if (rc != 0)
+        return rc;
+    store_set_limits(store, &(struct store_limits){
+                                .keep_ms = settings->keep_ms,
+                                .dedup_ms = settings->dedup_ms,
+                                .campaign_memory_ms = settings->campaign_memory_ms,
+                                .audit_max = settings->audit_max,
+                            });
+    rc = store_finish(store, 0, START_PATIENCE_MS, why);
+    if (rc != 0) {
+        store_close(store);
+        return rc;
+    }
+    *ret = store;
+    return 0;
+}

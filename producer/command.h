@@ -1,0 +1,47 @@
+/* A command of `herald`: one row of the table in main.c, one file of its own. */
+#ifndef HERALD_PRODUCER_COMMAND_H
+#define HERALD_PRODUCER_COMMAND_H
+
+#include "common/options.h"
+#include "common/reason.h"
+#include "common/settings.h"
+#include "common/store.h"
+
+/* Exit status of every command. */
+enum exit_status {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,       /* wrong use, or a file that cannot be used as it is */
+    EXIT_PART = 3,        /* done in part: some rows were refused */
+    EXIT_UNREACHABLE = 4, /* Redis or Genesys out of reach */
+};
+
+struct command_call {
+    struct settings *settings;
+    const void *options;              /* of the command's own rows */
+    const struct option_words *words; /* what follows the command's name */
+};
+
+struct command {
+    const char *name; /* `campaign send` */
+    const char *usage;
+    const char *summary; /* a line */
+    const char *help;    /* some lines */
+    const struct option *rows;
+    size_t row_count;
+    size_t options_size;
+    enum exit_status (*run)(const struct command_call *call);
+};
+
+extern const struct command command_campaign_send, command_campaign_status, command_enqueue, command_status,
+    command_settings;
+
+/* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
+enum exit_status command_fail(int rc, const struct reason *why);
+
+#define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
+
+/* Opens the store of the settings with their limits, and waits until Redis answers. */
+int command_open_store(const struct settings *settings, struct store **ret, struct reason *why);
+
+#endif

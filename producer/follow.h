@@ -1,0 +1,21 @@
+/* Watching a campaign until each of its messages has an end, with a bar for people. */
+#ifndef HERALD_PRODUCER_FOLLOW_H
+#define HERALD_PRODUCER_FOLLOW_H
+
+#include "common/store.h"
+
+#define CAMPAIGN_COUNTERS_MAX STORE_COUNTERS_MAX
+
+struct campaign_counts {
+    int64_t accepted, sent, dead, retries, first_at_ms;
+    size_t counter_count;
+    struct store_counter counters[STORE_COUNTERS_MAX]; /* all of them, the deaths by reason among them */
+};
+
+/* ERR_INVALID when there is no such campaign. */
+int campaign_read(struct store *store, const char *campaign, struct campaign_counts *ret, struct reason *why);
+
+/* Returns 0 once sent + dead = accepted, or the err that ended it. */
+int follow_campaign(struct store *store, const char *campaign, bool is_shown, struct reason *why);
+
+#endif

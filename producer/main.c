@@ -1,0 +1,105 @@
+/* herald: the command line. This file finds the command, reads its options and says what there is; each command is a
+ * file of its own. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "producer/command.h"
+
+static const struct command *const commands[] = {
+    &command_campaign_send, &command_campaign_status, &command_enqueue, &command_status, &command_settings,
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_overview(FILE *out)
+{
+    (void)fprintf(out,
+                  "Usage: herald COMMAND [OPTION]...\n\n"
+                  "Herald sends personalised messages through Genesys Cloud. This program puts them on the list in\n"
+                  "Redis and shows what became of them; herald-worker sends them.\n\nCommands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        (void)fprintf(out, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
+    (void)fprintf(
+        out, "\nherald COMMAND --help says more. Exit status: 0 done, 1 failed, 2 wrong use, 3 done in part (rows\n"
+             "were refused), 4 Redis or Genesys out of reach.\n");
+}
+
+/* How many of the arguments are this command's name; 0: it is not this command. */
+static int match_name(const struct command *command, int argc, char *const *argv)
+{
+    const char *rest = command->name;
+    int used = 0;
+
+    while (*rest) {
+        size_t len = strcspn(rest, " ");
+
+        if (used >= argc || strlen(argv[used]) != len || strncmp(argv[used], rest, len) != 0)
+            return 0;
+        used++;
+        rest += len + (rest[len] == ' ');
+    }
+    return used;
+}
+
+static enum exit_status explain(const struct command *command, const struct option_set *sets)
+{
+    (void)printf("Usage: herald %s %s\n\n%s.\n%s", command->name, command->usage, command->summary, command->help);
+    options_help(stdout, sets, 2);
+    return EXIT_DONE;
+}
+
+static enum exit_status run(const struct command *command, int argc, char *const *argv)
+{
+    struct settings settings = {.org = NULL};
+    void *options = mem_zalloc(1, command->options_size);
+    const struct option_set sets[] = {
+        {"Options", command->rows, command->row_count, options, SETTINGS_HERALD},
+        settings_set(&settings, SETTINGS_HERALD),
+    };
+    struct option_words words;
+    struct reason why = {""};
+    const struct command_call call = {&settings, options, &words};
+    enum exit_status status;
+
+    if (options_load(sets, 2, argc, argv, &words, &why) != 0) {
+        status = command_fail(ERR_INVALID, &why);
+    } else if (words.wants_help) {
+        status = explain(command, sets);
+    } else {
+        log_init("herald", "error", "logfmt"); /* what a person needs to know, the command says itself */
+        status = command->run(&call);
+    }
+    if (fflush(stdout) != 0 && status == EXIT_DONE)
+        status = EXIT_FAILED; /* the result did not reach whoever asked for it */
+    options_clear(sets, 2);
+    free(options);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of its write */
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        int used = match_name(commands[i], argc - 1, argv + 1);
+
+        if (used > 0)
+            return (int)run(commands[i], argc - 1 - used, argv + 1 + used);
+    }
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        (void)printf("herald %s\n", HERALD_VERSION);
+        return EXIT_DONE;
+    }
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
+        print_overview(stdout);
+        return EXIT_DONE;
+    }
+    if (argc > 1)
+        (void)fprintf(stderr, "herald: there is no command `%.60s%s%.60s`\n", argv[1], argc > 2 ? " " : "",
+                      argc > 2 ? argv[2] : "");
+    print_overview(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,383 @@
+#include "producer/personalise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "common/options.h"
+#include "producer/language.h"
+
+#define TEXT_MAX   ((size_t)256 << 10)
+#define NO_COLUMN  SIZE_MAX
+#define LABELS_MAX ((size_t)64 << 10)
+
+struct personaliser {
+    struct personaliser_config config;
+    const struct route *route;
+    enum channel channel;
+    struct span from;
+    struct span response_id;
+    enum priority priority;
+    enum on_unknown on_unknown;
+    int64_t expires_after_ms; /* 0: never */
+    struct buf labels;        /* JSON; empty: none */
+
+    /* Where a row has what. */
+    size_t bound_columns; /* as many columns as there were when it was bound */
+    size_t to, language, consent, key;
+    size_t variables[TEMPLATE_MAX_VARIABLES];
+
+    struct buf text;
+    struct buf parameters[CONTENT_PARAMETERS_MAX];
+};
+
+/* --- what does not depend on a row --- */
+
+static int choose_route(struct personaliser *p, struct reason *why)
+{
+    const struct template *t = p->config.template;
+    const char *name = p->config.route ? p->config.route : template_field(t, TEMPLATE_ROUTE);
+    const char *channel = template_field(t, TEMPLATE_CHANNEL);
+
+    p->channel = channel_find(span_of(channel));
+    if (!name) /* the real API, but for the one channel that it does not have */
+        name = p->channel == CHANNEL_FACEBOOK ? "messaging" : "agentless";
+    p->route = route_find(name);
+    if (!p->route || !p->route->write) {
+        reason_set(why, "template: route `%.40s`: a campaign goes by agentless or messaging", name);
+        return ERR_INVALID;
+    }
+    if (p->channel == CHANNEL_NONE) {
+        reason_set(why, "template: channel `%.40s` must be sms, whatsapp, facebook, web, open or apple",
+                   channel ? channel : "");
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
+static int choose_words(struct personaliser *p, struct reason *why)
+{
+    const struct template *t = p->config.template;
+    const char *priority = template_field(t, TEMPLATE_PRIORITY), *policy = template_field(t, TEMPLATE_ON_UNKNOWN);
+    const char *expires = template_field(t, TEMPLATE_EXPIRES_AFTER);
+    int i = PRIORITY_NORMAL;
+
+    for (i = 0; priority && i < PRIORITY_COUNT && strcmp(priority, priority_name((enum priority)i)) != 0;)
+        i++;
+    if (i == PRIORITY_COUNT) {
+        reason_set(why, "template: priority must be high, normal or low");
+        return ERR_INVALID;
+    }
+    p->priority = priority ? (enum priority)i : PRIORITY_NORMAL;
+    if (policy && strcmp(policy, "resend") != 0 && strcmp(policy, "hold") != 0) {
+        reason_set(why, "template: on_unknown must be resend or hold");
+        return ERR_INVALID;
+    }
+    p->on_unknown = policy && policy[0] == 'h' ? ON_UNKNOWN_HOLD : ON_UNKNOWN_RESEND;
+    if (expires && (!duration_parse(expires, &p->expires_after_ms) || p->expires_after_ms == 0)) {
+        reason_set(why, "template: expires_after must be a duration such as 90m, 24h or 7d");
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
+/* Runs the route's checks over a message that is right but for what the template brings, so that a wrong sender is one
+ * error at the start and not one for each row. */
+static int check_fixed_parts(struct personaliser *p, struct reason *why)
+{
+    struct content probe = {
+        .channel = p->channel,
+        .from = p->from,
+        .to = span_of("13175550199"),
+        .external_id = span_of("probe"),
+        .text = p->response_id.data ? (struct span){NULL, 0} : span_of("probe"),
+        .response_id = p->response_id,
+        .consent = CONSENT_GIVEN,
+        .origin = span_of(template_field(p->config.template, TEMPLATE_ORIGIN)),
+    };
+    struct refusal refusal;
+
+    if (p->route->check(&probe, &refusal) == 0 && content_check_origin(probe.origin, p->config.origins, &refusal) == 0)
+        return 0;
+    reason_set(why, "template: %s (%s)", refusal.text, refusal.code);
+    return ERR_INVALID;
+}
+
+int personaliser_create(struct personaliser **ret, const struct personaliser_config *config, struct reason *why)
+{
+    struct personaliser *p = mem_zalloc(1, sizeof(*p));
+    const struct template *t = config->template;
+
+    p->config = *config;
+    buf_init(&p->labels, LABELS_MAX);
+    buf_init(&p->text, TEXT_MAX);
+    for (size_t i = 0; i < CONTENT_PARAMETERS_MAX; i++)
+        buf_init(&p->parameters[i], TEXT_MAX);
+    p->from = span_of(config->from ? config->from : template_field(t, TEMPLATE_FROM));
+    p->response_id = span_of(template_field(t, TEMPLATE_RESPONSE_ID));
+    if (template_labels(t))
+        json_print(template_labels(t), &p->labels);
+    if (choose_route(p, why) != 0 || choose_words(p, why) != 0 || check_fixed_parts(p, why) != 0) {
+        personaliser_destroy(p);
+        return ERR_INVALID;
+    }
+    if (template_parameter_count(t) > CONTENT_PARAMETERS_MAX) {
+        reason_set(why, "template: at most %d bodyParameters are sent", CONTENT_PARAMETERS_MAX);
+        personaliser_destroy(p);
+        return ERR_INVALID;
+    }
+    *ret = p;
+    return 0;
+}
+
+void personaliser_destroy(struct personaliser *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < CONTENT_PARAMETERS_MAX; i++)
+        buf_clear(&p->parameters[i]);
+    buf_clear(&p->labels);
+    buf_clear(&p->text);
+    free(p);
+}
+
+enum priority personaliser_priority(const struct personaliser *p)
+{
+    return p->priority;
+}
+
+enum channel personaliser_channel(const struct personaliser *p)
+{
+    return p->channel;
+}
+
+/* --- columns --- */
+
+static size_t find_column(const struct recipients *source, const char *const *names)
+{
+    size_t index;
+
+    for (; *names; names++) {
+        if (recipients_column(source, *names, &index))
+            return index;
+    }
+    return NO_COLUMN;
+}
+
+static void bind_columns(struct personaliser *p, const struct recipients *source)
+{
+    const struct template *t = p->config.template;
+
+    p->to = find_column(source, (const char *const[]){"to", "address", NULL});
+    p->language = find_column(source, (const char *const[]){"language", "lang", "locale", NULL});
+    p->consent = find_column(source, (const char *const[]){"consentVerified", "consent_verified", "consent", NULL});
+    p->key = p->config.key_column ? find_column(source, (const char *const[]){p->config.key_column, NULL}) : NO_COLUMN;
+    for (size_t i = 0; i < template_variable_count(t); i++)
+        p->variables[i] = find_column(source, (const char *const[]){template_variable_name(t, i), NULL});
+    p->bound_columns = recipients_column_count(source);
+}
+
+static int miss(const char *column, const char *what, struct reason *why)
+{
+    reason_set(why, "the recipients have no column `%.60s`, %s; the first line must name the columns", column, what);
+    return ERR_INVALID;
+}
+
+int personaliser_bind(struct personaliser *p, const struct recipients *source, struct reason *why)
+{
+    const struct template *t = p->config.template;
+
+    bind_columns(p, source);
+    if (recipients_format(source) != RECIPIENTS_CSV)
+        return 0; /* each line of JSON brings its own members */
+    if (p->to == NO_COLUMN)
+        return miss("to", "the address of each person", why);
+    if (p->route->needs_consent && p->consent == NO_COLUMN)
+        return miss("consentVerified", "true for each person who has agreed to be written to", why);
+    if (p->config.key_column && p->key == NO_COLUMN)
+        return miss(p->config.key_column, "which --key names", why);
+    for (size_t i = 0; i < template_variable_count(t); i++) {
+        if (p->variables[i] == NO_COLUMN && !template_variable_has_default(t, i))
+            return miss(template_variable_name(t, i), "which the template needs and has no default for", why);
+    }
+    return 0;
+}
+
+static struct span value_at(const struct row *row, size_t column)
+{
+    if (column >= row->count)
+        return (struct span){NULL, 0};
+    return (struct span){row->fields[column].data, row->fields[column].len};
+}
+
+/* --- a row --- */
+
+struct lookup {
+    const struct personaliser *p;
+    const struct row *row;
+};
+
+static const char *look_up(void *context, size_t variable, size_t *ret_len)
+{
+    const struct lookup *lookup = context;
+    struct span value = value_at(lookup->row, lookup->p->variables[variable]);
+
+    *ret_len = value.len;
+    return value.data;
+}
+
+static int refuse_row(struct row_refusal *refusal, const char *code, const char *column, const char *text)
+{
+    refusal->code = code;
+    refusal->column = column;
+    (void)snprintf(refusal->text, sizeof(refusal->text), "%s", text);
+    return ERR_INVALID;
+}
+
+static int refuse_missing(struct row_refusal *refusal, const struct template_missing *missing)
+{
+    (void)refuse_row(refusal, "placeholder_unresolved", missing->name, "");
+    (void)snprintf(refusal->text, sizeof(refusal->text), "is empty, and the text (%s) needs it", missing->language);
+    return ERR_INVALID;
+}
+
+static int read_consent(const struct personaliser *p, const struct row *row, struct content *content,
+                        struct row_refusal *refusal)
+{
+    struct span value = value_at(row, p->consent);
+    struct refusal why;
+
+    if (value.len > 0) {
+        bool is_given = (value.len == 4 && strncasecmp(value.data, "true", 4) == 0) ||
+                        (value.len == 3 && strncasecmp(value.data, "yes", 3) == 0) || span_is(value, "1");
+
+        content->consent = is_given ? CONSENT_GIVEN : CONSENT_REFUSED;
+    }
+    if (content_check_consent(content->consent, p->route->needs_consent, &why) == 0)
+        return 0;
+    return refuse_row(refusal, why.code, "consentVerified",
+                      "must be true: this person has not agreed to be written to");
+}
+
+static int read_address(const struct personaliser *p, const struct row *row, struct content *content,
+                        struct row_refusal *refusal)
+{
+    struct span value = value_at(row, p->to);
+    struct refusal why;
+
+    if (channel_read_address(p->channel, value, "", &content->to, &why) != 0)
+        return refuse_row(refusal, why.code, "to", why.text);
+    if (p->channel == CHANNEL_WEB && p->route == &route_agentless)
+        content->external_id = content->to;
+    return 0;
+}
+
+/* A column that says it, else the phone number's country, else the template's default. */
+static const char *wanted_language(const struct personaliser *p, const struct row *row, char out[LANGUAGE_TAG_MAX + 1],
+                                   struct span to)
+{
+    struct span value = value_at(row, p->language);
+    const char *guess = NULL;
+    char digits[24];
+
+    if (value.len > 0 && value.len <= LANGUAGE_TAG_MAX) {
+        memcpy(out, value.data, value.len);
+        out[value.len] = '\0';
+        return out;
+    }
+    if (channel_has_phone_number(p->channel) && to.len < sizeof(digits)) {
+        memcpy(digits, to.data, to.len);
+        digits[to.len] = '\0';
+        guess = language_of_address(digits);
+    }
+    return guess;
+}
+
+static int render(struct personaliser *p, const struct row *row, const char *wanted, struct personal *ret,
+                  struct row_refusal *refusal)
+{
+    const struct template *t = p->config.template;
+    struct lookup lookup = {p, row};
+    struct template_missing missing;
+    int rc = 0;
+
+    buf_reset(&p->text);
+    if (!p->response_id.data) {
+        rc = template_render(t, wanted, look_up, &lookup, &p->text, &missing);
+        ret->content.text = ret->text = (struct span){p->text.data, p->text.len};
+    }
+    for (size_t i = 0; rc == 0 && i < template_parameter_count(t); i++) {
+        buf_reset(&p->parameters[i]);
+        rc = template_render_parameter(t, i, wanted, look_up, &lookup, &p->parameters[i], &missing);
+        ret->content.parameters[i] = (struct span){buf_str(&p->parameters[i]), p->parameters[i].len};
+        ret->content.parameter_count = i + 1;
+    }
+    if (rc == ERR_LIMIT)
+        return refuse_row(refusal, "text_too_long", "", "the text is longer than any channel takes");
+    return rc == 0 ? 0 : refuse_missing(refusal, &missing);
+}
+
+static void make_key(const struct personaliser *p, const struct row *row, struct personal *ret)
+{
+    struct span what = p->key != NO_COLUMN ? value_at(row, p->key) : ret->content.to;
+
+    store_key_of(p->config.campaign, what, ret->key);
+}
+
+int personaliser_apply(struct personaliser *p, const struct recipients *source, const struct row *row,
+                       struct personal *ret, struct row_refusal *refusal)
+{
+    char tag[LANGUAGE_TAG_MAX + 1];
+    const char *wanted;
+    struct refusal why;
+
+    if (recipients_column_count(source) != p->bound_columns)
+        bind_columns(p, source); /* a line of JSON had a new member */
+    if (row->fault)
+        return refuse_row(refusal, "row_malformed", row->fault->column ? row->fault->column : "", row->fault->text);
+    *ret = (struct personal){
+        .content = {.channel = p->channel, .from = p->from, .response_id = p->response_id},
+        .language = "",
+    };
+    if (read_address(p, row, &ret->content, refusal) != 0 || read_consent(p, row, &ret->content, refusal) != 0)
+        return ERR_INVALID;
+    if (p->config.key_column && span_is_empty(value_at(row, p->key)))
+        return refuse_row(refusal, "key_missing", p->config.key_column,
+                          "is empty, and --key says that it names a person");
+    wanted = wanted_language(p, row, tag, ret->content.to);
+    if (template_language_count(p->config.template) > 0)
+        ret->language = template_language(p->config.template, wanted);
+    if (render(p, row, wanted, ret, refusal) != 0)
+        return ERR_INVALID;
+    if (p->route->check(&ret->content, &why) != 0)
+        return refuse_row(refusal, why.code, "", why.text);
+    make_key(p, row, ret);
+    return 0;
+}
+
+void personaliser_write(struct personaliser *p, const struct personal *personal, struct buf *out)
+{
+    const struct template *t = p->config.template;
+    char id[ID_SIZE];
+    const struct envelope_draft draft = {
+        .id = id,
+        .campaign = p->config.campaign,
+        .route = p->route,
+        .priority = p->priority,
+        .on_unknown = p->on_unknown,
+        .accepted_at_ms = p->config.now_ms,
+        .send_at_ms = p->config.send_at_ms,
+        .expires_at_ms = p->expires_after_ms
+                             ? (p->config.send_at_ms ? p->config.send_at_ms : p->config.now_ms) + p->expires_after_ms
+                             : 0,
+        .callback_url = template_field(t, TEMPLATE_CALLBACK_URL),
+        .labels_json = p->labels.len ? p->labels.data : NULL,
+        .origin = span_of(template_field(t, TEMPLATE_ORIGIN)),
+    };
+
+    id_new(id, clock_wall_ms());
+    envelope_draft_write(&draft, &personal->content, out);
+}

@@ -1,0 +1,136 @@
+#include "producer/rejects.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/json.h"
+#include "common/utf8.h"
+
+#define LINE_MAX_BYTES ((size_t)2 << 20)
+
+static bool is_csv(const struct recipients *source)
+{
+    return source && recipients_format(source) == RECIPIENTS_CSV;
+}
+
+static int fail(const struct rejects *rejects, struct reason *why)
+{
+    reason_set(why, "cannot write the rejects file %s: %s", rejects->path, strerror(errno));
+    return ERR_IO;
+}
+
+/* The header, with our columns in front. Rows that were refused, corrected and are refused again have our columns
+ * already: theirs keep the name, ours get a number. */
+static int write_header(struct rejects *rejects, const struct recipients *source, struct reason *why)
+{
+    char suffix[16] = "", name[64] = "rejected_line", delimiter = recipients_delimiter(source);
+    size_t len, index;
+    const char *header = recipients_header(source, &len);
+
+    for (int i = 2; i < RECIPIENTS_MAX_COLUMNS && recipients_column(source, name, &index); i++) {
+        (void)snprintf(suffix, sizeof(suffix), "_%d", i);
+        (void)snprintf(name, sizeof(name), "rejected_line%s", suffix);
+    }
+    if (fprintf(rejects->file, "rejected_line%s%crejected_column%s%crejected_reason%s%c%.*s\n", suffix, delimiter,
+                suffix, delimiter, suffix, delimiter, (int)len, header) < 0)
+        return fail(rejects, why);
+    return 0;
+}
+
+static int open_file(struct rejects *rejects, const struct recipients *source, struct reason *why)
+{
+    int fd = open(rejects->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    rejects->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!rejects->file) {
+        if (fd >= 0)
+            (void)close(fd); /* nothing was written */
+        return fail(rejects, why);
+    }
+    if (is_csv(source))
+        return write_header(rejects, source, why);
+    return 0;
+}
+
+/* A CSV field in quotes, quotes in it doubled (RFC 4180). */
+static void add_csv(struct buf *line, const char *text)
+{
+    buf_char(line, '"');
+    for (; *text; text++) {
+        if (*text == '"')
+            buf_char(line, '"');
+        buf_char(line, *text);
+    }
+    buf_char(line, '"');
+}
+
+static void write_csv(struct buf *line, char delimiter, const struct row *row, const struct reject *reject)
+{
+    struct buf reason;
+
+    buf_init(&reason, 1024);
+    buf_printf(&reason, "%s: %s", reject->code, reject->text);
+    buf_printf(line, "%zu%c", row->line, delimiter);
+    add_csv(line, reject->column);
+    buf_char(line, delimiter);
+    add_csv(line, buf_str(&reason));
+    buf_char(line, delimiter);
+    buf_add(line, row->raw, row->raw_len);
+    buf_clear(&reason);
+}
+
+/* The row's own object with our three members added; what is no object goes in as text. */
+static void write_json(struct buf *line, const struct row *row, const struct reject *reject)
+{
+    struct json *value = NULL;
+    struct buf reason;
+    bool is_object =
+        !row->raw_is_cut && json_parse(&value, row->raw, row->raw_len, NULL) == 0 && json_kind(value) == JSON_OBJECT;
+
+    buf_init(&reason, 1024);
+    buf_printf(&reason, "%s: %s", reject->code, reject->text);
+    if (!is_object) {
+        json_free(value);
+        value = json_new_object();
+        json_set(value, "rejected_raw", json_new_text(row->raw, utf8_valid_prefix(row->raw, row->raw_len)));
+    }
+    json_set(value, "rejected_line", json_new_integer((int64_t)row->line));
+    json_set(value, "rejected_column", json_new_text(reject->column, strlen(reject->column)));
+    json_set(value, "rejected_reason", json_new_text(reason.data, reason.len));
+    json_print(value, line);
+    json_free(value);
+    buf_clear(&reason);
+}
+
+int rejects_add(struct rejects *rejects, const struct recipients *source, const struct row *row,
+                const struct reject *reject, struct reason *why)
+{
+    struct buf line;
+    int rc = 0;
+
+    if (!rejects->file && open_file(rejects, source, why) != 0)
+        return ERR_IO;
+    buf_init(&line, LINE_MAX_BYTES);
+    if (is_csv(source))
+        write_csv(&line, recipients_delimiter(source), row, reject);
+    else
+        write_json(&line, row, reject);
+    buf_char(&line, '\n');
+    if (fwrite(line.data, 1, line.len, rejects->file) != line.len)
+        rc = fail(rejects, why);
+    buf_clear(&line);
+    return rc;
+}
+
+int rejects_close(struct rejects *rejects, struct reason *why)
+{
+    FILE *file = rejects->file;
+
+    rejects->file = NULL;
+    if (file && fclose(file) != 0)
+        return fail(rejects, why);
+    return 0;
+}

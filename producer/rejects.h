@@ -1,0 +1,28 @@
+/* The rejects file: each refused row with its line, column and reason in front of what it was, in the format it came
+ * in, so that a person corrects it there and sends the file itself. Made when the first row is refused; readable by its
+ * owner only, since it holds what people's rows hold. */
+#ifndef HERALD_PRODUCER_REJECTS_H
+#define HERALD_PRODUCER_REJECTS_H
+
+#include <stdio.h>
+
+#include "common/reason.h"
+#include "producer/recipients.h"
+
+struct rejects {
+    const char *path;
+    FILE *file; /* NULL until the first */
+};
+
+struct reject {
+    const char *column; /* "" when it is about the whole row */
+    const char *code;
+    const char *text;
+};
+
+/* `source` is where the row came from; NULL: lines of JSON. 0, or ERR_IO with why. */
+int rejects_add(struct rejects *rejects, const struct recipients *source, const struct row *row,
+                const struct reject *reject, struct reason *why);
+int rejects_close(struct rejects *rejects, struct reason *why); /* flushed to the disk's care, or ERR_IO */
+
+#endif

@@ -1,0 +1,222 @@
+/* herald status: where every message is, and that the counts add up. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/mem.h"
+#include "producer/command.h"
+#include "producer/terminal.h"
+
+#define JSON_MAX ((size_t)4 << 20)
+
+struct options {
+    bool is_json;
+};
+
+static const struct option rows[] = {
+    {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "as JSON"},
+};
+
+/* accepted = the sum of all places a message can be. Messages of a plain LPUSH are counted as accepted when a worker
+ * first settles them; until then they make the places more than the count (`uncounted`), never less. */
+struct sum {
+    int64_t accepted, ready, sent, places, uncounted;
+    bool is_balanced;
+};
+
+static int64_t counter(const struct store_status *status, const char *name)
+{
+    return store_counter(status->counters, status->counter_count, name);
+}
+
+static struct sum sum_of(const struct store_status *status)
+{
+    struct sum sum = {.accepted = counter(status, "accepted"), .sent = counter(status, "sent")};
+
+    for (int i = 0; i < PRIORITY_COUNT; i++)
+        sum.ready += status->ready[i];
+    sum.places = sum.ready + status->delayed + status->in_flight + status->dead + sum.sent;
+    sum.uncounted = sum.places > sum.accepted ? sum.places - sum.accepted : 0;
+    sum.is_balanced = sum.places >= sum.accepted;
+    return sum;
+}
+
+static void print_places(const struct store_status *status, const struct sum *sum)
+{
+    char text[96];
+
+    terminal_row_number(stdout, "accepted", sum->accepted);
+    if (sum->uncounted > 0)
+        terminal_row_number(stdout, "  pushed by others, not met", sum->uncounted);
+    for (int i = 0; i < PRIORITY_COUNT; i++) {
+        (void)snprintf(text, sizeof(text), "ready, %s", priority_name((enum priority)i));
+        terminal_row_number(stdout, text, status->ready[i]);
+    }
+    terminal_row_number(stdout, "delayed", status->delayed);
+    if (status->due_in_ms >= 0) {
+        (void)snprintf(text, sizeof(text), "%.1f s", (double)status->due_in_ms / 1000);
+        terminal_row(stdout, "  the next in", text);
+    }
+    terminal_row_number(stdout, "in flight", status->in_flight);
+    terminal_row_number(stdout, "sent", sum->sent);
+    terminal_row_number(stdout, "dead", status->dead);
+    terminal_row_number(stdout, "sum of the places", sum->places);
+    (void)printf("  %s%s%s\n", terminal_paint(stdout, sum->is_balanced ? PAINT_GREEN : PAINT_RED),
+                 sum->is_balanced ? "the sum is right: every message is somewhere"
+                                  : "THE SUM IS WRONG: messages are missing; see docs/operations.md",
+                 terminal_paint(stdout, PAINT_PLAIN));
+}
+
+static void print_deaths(const struct store_status *status)
+{
+    bool has_heading = false;
+
+    for (size_t i = 0; i < status->counter_count; i++) {
+        if (strncmp(status->counters[i].name, "dead:", 5) != 0)
+            continue;
+        if (!has_heading)
+            terminal_heading(stdout, "Deaths, by reason");
+        has_heading = true;
+        terminal_row_number(stdout, status->counters[i].name + 5, status->counters[i].value);
+    }
+}
+
+static void print_sending(const struct store_status *status)
+{
+    terminal_heading(stdout, "Sending");
+    terminal_row_number(stdout, "retries", counter(status, "retries"));
+    terminal_row_number(stdout, "given back unsent", counter(status, "returned"));
+    terminal_row_number(stdout, "rate window in use", status->window_used);
+    if (status->hold_ms > 0)
+        (void)printf("  %spaused for another %.1f s: %s%s\n", terminal_paint(stdout, PAINT_YELLOW),
+                     (double)status->hold_ms / 1000, status->hold_reason, terminal_paint(stdout, PAINT_PLAIN));
+    terminal_row_number(stdout, "audit entries kept", status->audit_kept);
+    if (status->audit_cut > 0)
+        (void)printf("  %s%" PRId64 " older audit entries were cut off by --audit-max%s\n",
+                     terminal_paint(stdout, PAINT_YELLOW), status->audit_cut, terminal_paint(stdout, PAINT_PLAIN));
+}
+
+static void print_workers(const struct store_status *status)
+{
+    char clean[200];
+
+    terminal_heading(stdout, "Workers");
+    if (status->worker_count == 0)
+        (void)printf("  none is running; start herald-worker\n");
+    for (size_t i = 0; i < status->worker_count; i++) {
+        const struct store_worker_info *worker = &status->workers[i];
+
+        (void)printf("  %-32s %6" PRId64 " in flight  beat %.1f s ago%s%s%s%s\n", worker->id, worker->in_flight,
+                     (double)worker->beat_age_ms / 1000, worker->lease_left_ms < 0 ? "  LEASE RUN OUT" : "",
+                     terminal_paint(stdout, PAINT_YELLOW), worker->note[0] ? "  " : "",
+                     terminal_clean(worker->note, clean, sizeof(clean)));
+        (void)fputs(terminal_paint(stdout, PAINT_PLAIN), stdout);
+    }
+    if (status->worker_total > status->worker_count)
+        (void)printf("  and %zu more\n", status->worker_total - status->worker_count);
+}
+
+static void print_table(const char *org, const struct store_status *status)
+{
+    const struct sum sum = sum_of(status);
+    char heading[STORE_ORG_MAX + 32];
+
+    (void)snprintf(heading, sizeof(heading), "Organisation %s", org);
+    terminal_heading(stdout, heading);
+    print_places(status, &sum);
+    print_deaths(status);
+    print_sending(status);
+    print_workers(status);
+}
+
+static void add_places(struct buf *json, const struct store_status *status, const struct sum *sum)
+{
+    buf_printf(json,
+               "\"accepted\":%" PRId64 ",\"places\":{\"ready\":%" PRId64 ",\"delayed\":%" PRId64
+               ",\"in_flight\":%" PRId64 ",\"sent\":%" PRId64 ",\"dead\":%" PRId64 "},\"ready\":{",
+               sum->accepted, sum->ready, status->delayed, status->in_flight, sum->sent, status->dead);
+    for (int i = 0; i < PRIORITY_COUNT; i++)
+        buf_printf(json, "%s\"%s\":%" PRId64, i ? "," : "", priority_name((enum priority)i), status->ready[i]);
+    buf_printf(json, "},\"sum\":%" PRId64 ",\"uncounted\":%" PRId64 ",\"balanced\":%s", sum->places, sum->uncounted,
+               sum->is_balanced ? "true" : "false");
+}
+
+static void add_workers(struct buf *json, const struct store_status *status)
+{
+    buf_text(json, ",\"workers\":[");
+    for (size_t i = 0; i < status->worker_count; i++) {
+        const struct store_worker_info *worker = &status->workers[i];
+
+        buf_text(json, i ? ",{\"id\":" : "{\"id\":");
+        buf_json_text(json, worker->id);
+        buf_printf(json,
+                   ",\"in_flight\":%" PRId64 ",\"beat_age_ms\":%" PRId64 ",\"lease_left_ms\":%" PRId64 ",\"note\":",
+                   worker->in_flight, worker->beat_age_ms, worker->lease_left_ms);
+        buf_json_text(json, worker->note);
+        buf_char(json, '}');
+    }
+    buf_char(json, ']');
+}
+
+static void print_json(const char *org, const struct store_status *status)
+{
+    const struct sum sum = sum_of(status);
+    struct buf json;
+
+    buf_init(&json, JSON_MAX);
+    buf_text(&json, "{\"org\":");
+    buf_json_text(&json, org);
+    buf_char(&json, ',');
+    add_places(&json, status, &sum);
+    buf_printf(&json, ",\"due_in_ms\":%" PRId64 ",\"window_used\":%" PRId64 ",\"hold\":{\"ms\":%" PRId64 ",\"reason\":",
+               status->due_in_ms, status->window_used, status->hold_ms);
+    buf_json_text(&json, status->hold_reason);
+    buf_printf(&json, "},\"audit\":{\"kept\":%" PRId64 ",\"cut\":%" PRId64 "},\"counters\":{", status->audit_kept,
+               status->audit_cut);
+    for (size_t i = 0; i < status->counter_count; i++) {
+        buf_text(&json, i ? "," : "");
+        buf_json_text(&json, status->counters[i].name);
+        buf_printf(&json, ":%" PRId64, status->counters[i].value);
+    }
+    buf_char(&json, '}');
+    add_workers(&json, status);
+    buf_text(&json, "}\n");
+    (void)fputs(buf_str(&json), stdout);
+    buf_clear(&json);
+}
+
+static enum exit_status run_command(const struct command_call *call)
+{
+    const struct options *options = call->options;
+    struct store_status *status = mem_zalloc(1, sizeof(*status));
+    struct store *store = NULL;
+    struct reason why = {""};
+    enum exit_status result = EXIT_DONE;
+    int rc = command_open_store(call->settings, &store, &why);
+
+    if (rc == 0)
+        rc = store_read_status(store, status, COMMAND_PATIENCE_MS, &why);
+    if (rc != 0)
+        result = command_fail(rc, &why);
+    else if (options->is_json)
+        print_json(call->settings->org, status);
+    else
+        print_table(call->settings->org, status);
+    if (rc == 0 && !sum_of(status).is_balanced)
+        result = EXIT_FAILED;
+    store_close(store);
+    free(status);
+    return result;
+}
+
+const struct command command_status = {
+    .name = "status",
+    .usage = "[OPTION]...",
+    .summary = "where every message of the organisation is, and that the counts add up",
+    .help = "Exit status 1 when the sum is wrong: fewer messages are there than were accepted.\n",
+    .rows = rows,
+    .row_count = sizeof(rows) / sizeof(rows[0]),
+    .options_size = sizeof(struct options),
+    .run = run_command,
+};

@@ -1,0 +1,111 @@
+/* Hashes and base64 by their published vectors. */
+#include "common/digest.h"
+
+#include <string.h>
+
+#include "common/base64.h"
+#include "tests/unit/unit.h"
+
+struct hash_case {
+    const char *text;
+    const char *sha256, *sha1;
+};
+
+/* FIPS 180-4's examples. */
+static const struct hash_case hash_cases[] = {
+    {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+     "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+    {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+     "a9993e364706816aba3e25717850c26c9cd0d89d"},
+    {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+     "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+};
+
+static void hashes_are_those_of_the_standard(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hash_cases); i++) {
+        char sha256[DIGEST_HEX_SIZE], sha1[DIGEST_SHA1_HEX];
+        size_t len = strlen(hash_cases[i].text);
+
+        digest_sha256_hex(hash_cases[i].text, len, sha256);
+        digest_sha1_hex(hash_cases[i].text, len, sha1);
+        assert_string_equal(sha256, hash_cases[i].sha256);
+        assert_string_equal(sha1, hash_cases[i].sha1);
+    }
+}
+
+static void the_short_hash_is_the_beginning_of_the_long_one(void **state)
+{
+    uint8_t bytes[DIGEST_SIZE];
+    uint64_t hash = digest_hash64("abc", 3);
+
+    (void)state;
+    digest_sha256("abc", 3, bytes);
+    assert_int_equal(bytes[0], 0xba);
+    assert_int_equal(bytes[31], 0xad);
+    assert_memory_equal(&hash, bytes, sizeof(hash));
+    assert_true(digest_hash64("abd", 3) != hash);
+}
+
+struct base64_case {
+    const char *bytes;
+    size_t len;
+    const char *base64;
+};
+
+/* RFC 4648, section 10, and bytes that need the last two letters of the alphabet. */
+static const struct base64_case base64_cases[] = {
+    {"", 0, ""},
+    {"f", 1, "Zg=="},
+    {"fo", 2, "Zm8="},
+    {"foo", 3, "Zm9v"},
+    {"foob", 4, "Zm9vYg=="},
+    {"fooba", 5, "Zm9vYmE="},
+    {"foobar", 6, "Zm9vYmFy"},
+    {"\0\0\0", 3, "AAAA"},
+    {"\xfb\xff\xbf", 3, "+/+/"},
+    {"\xff\xfe", 2, "//4="},
+};
+
+static void base64_is_that_of_the_rfc(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(base64_cases); i++) {
+        struct buf buf;
+
+        buf_init(&buf, 100);
+        base64_add(&buf, base64_cases[i].bytes, base64_cases[i].len);
+        assert_string_equal(buf_str(&buf), base64_cases[i].base64);
+        buf_clear(&buf);
+    }
+}
+
+static void base64_of_many_bytes_is_padded_only_at_the_end(void **state)
+{
+    char bytes[200];
+
+    (void)state;
+    memset(bytes, 'a', sizeof(bytes));
+    for (size_t len = 1; len <= sizeof(bytes); len++) {
+        struct buf buf;
+
+        buf_init(&buf, 1000);
+        base64_add(&buf, bytes, len);
+        assert_int_equal(buf.len, (len + 2) / 3 * 4);
+        assert_int_equal(strcspn(buf_str(&buf), "="), buf.len - (3 - len % 3) % 3);
+        buf_clear(&buf);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hashes_are_those_of_the_standard),
+        cmocka_unit_test(the_short_hash_is_the_beginning_of_the_long_one),
+        cmocka_unit_test(base64_is_that_of_the_rfc),
+        cmocka_unit_test(base64_of_many_bytes_is_padded_only_at_the_end),
+    };
+
+    return cmocka_run_group_tests_name("digest", tests, NULL, NULL);
+}
