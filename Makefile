@@ -92,7 +92,7 @@ format-check: ## fail if a source is not in the house format
 
 tidy: $(BUILD)/gen/lua_scripts.c ## clang-tidy over all programs
 	printf '%s\n' $(COMMON) $(wildcard producer/*.c worker/*.c) $(SANDBOX) | \
-	  xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(subst ','"'"',$(CPPFLAGS)) 2>/dev/null' tidy
+	  xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(subst ','"'"',$(CPPFLAGS)) ' tidy
 
 cppcheck: ## static analysis
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \

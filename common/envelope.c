@@ -246,7 +246,7 @@ static int read_content(struct envelope *envelope, const struct envelope_rules *
     const struct json *json = envelope->json, *payload = json_get(json, "payload");
     struct content *content = &envelope->content;
 
-    if (read_route(envelope, payload, why) != 0 || read_metadata(json, payload, why) != 0 ||
+    if (read_route(envelope, payload, why) != 0 || !envelope->route || read_metadata(json, payload, why) != 0 ||
         envelope->route->read(payload, content, why) != 0 ||
         route_read_text(json, "origin", "/origin", &content->origin, why) != 0)
         return ERR_INVALID;
