@@ -73,11 +73,11 @@ int channel_read_address(enum channel channel, struct span address, const char *
 {
     if (span_is_empty(address))
         return refuse(why, "address_missing", field, "there is no address");
+    if (strip_prefix(channel, &address, field, why) != 0)
+        return ERR_INVALID;
     if (address.len > CHANNEL_ADDRESS_MAX)
         return refuse(why, "address_invalid", field, "an address has at most %d bytes, this one %zu",
                       CHANNEL_ADDRESS_MAX, address.len);
-    if (strip_prefix(channel, &address, field, why) != 0)
-        return ERR_INVALID;
     if (channel_has_phone_number(channel))
         return read_phone(address, field, ret, why);
     for (size_t i = 0; i < address.len; i++) {

@@ -16,7 +16,7 @@ enum channel {
     CHANNEL_COUNT,
 };
 
-#define CHANNEL_ADDRESS_MAX 256 /* bytes */
+#define CHANNEL_ADDRESS_MAX 256 /* bytes, without the prefix */
 
 const char *channel_name(enum channel channel);
 enum channel channel_find(struct span name); /* CHANNEL_NONE when there is no such channel */

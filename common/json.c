@@ -3,6 +3,8 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "common/utf8.h"
+
 static struct json_object *raw(const struct json *value)
 {
     return (struct json_object *)(uintptr_t)value; /* json-c has no const; nothing here changes a borrowed value */
@@ -167,11 +169,14 @@ int json_parse(struct json **ret, const char *data, size_t len, struct reason *w
     }
     if (scan(data, len, why) != 0)
         return ERR_INVALID;
+    if (!utf8_is_valid(data, len)) { /* json-c lets overlong forms through */
+        reason_set(why, "not JSON: byte %zu is not UTF-8", utf8_valid_prefix(data, len));
+        return ERR_INVALID;
+    }
     tokener = json_tokener_new_ex(JSON_MAX_DEPTH);
     if (!tokener)
         abort();
-    json_tokener_set_flags(tokener,
-                           JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
     value = json_tokener_parse_ex(tokener, data, (int)len);
     error = json_tokener_get_error(tokener);
     end = json_tokener_get_parse_end(tokener);

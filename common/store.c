@@ -32,6 +32,7 @@ struct store {
     unsigned failures; /* in a row */
     int last_rc;
     struct reason last_reason;
+    bool is_refused; /* Redis is there and cannot do what it is asked (OOM, READONLY); until an answer shows otherwise */
 
     struct request *first, *last; /* sent ones before unsent ones */
     struct request *unsent;
@@ -275,8 +276,8 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
 /* Errors that say "not now" or "not here": the request was not carried out and will be, on another connection. */
 static bool is_passing_error(const char *error)
 {
-    static const char *const passing[] = {"LOADING", "READONLY", "MASTERDOWN", "OOM",        "BUSY",
-                                          "MISCONF", "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN"};
+    static const char *const passing[] = {"LOADING", "READONLY",   "MASTERDOWN",  "OOM",    "BUSY",  "MISCONF",
+                                          "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN", "NOPERM", "NOAUTH"};
 
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
         const char *at = strstr(error, passing[i]); /* scripts put words before it */
@@ -299,6 +300,14 @@ static bool sent_again_with_text(struct store *store, struct request *request, c
     return true;
 }
 
+static void note_connected(struct store *store)
+{
+    if (store->failures > 0)
+        log_info("Redis is back", LOG_NUMBER("tries", store->failures));
+    store->failures = 0;
+    store->last_rc = 0;
+}
+
 /* Returns ERR_UNREACHABLE when the answer means that this connection is of no use now. */
 static int answer_first(struct store *store, const struct redis_reply *reply, struct reason *why)
 {
@@ -311,8 +320,11 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
     }
     if (error && is_passing_error(error)) {
         reason_set(why, "Redis cannot do it now: %.200s", error);
+        store->is_refused = true;
         return ERR_UNREACHABLE;
     }
+    store->is_refused = false;
+    note_connected(store);
     (void)take_first(store);
     if (sent_again_with_text(store, request, error))
         return 0;
@@ -335,14 +347,6 @@ static int answer_all(struct store *store, struct reason *why)
     return rc;
 }
 
-static void note_connected(struct store *store)
-{
-    if (store->failures > 0)
-        log_info("Redis is back", LOG_NUMBER("tries", store->failures));
-    store->failures = 0;
-    store->last_rc = 0;
-}
-
 static int pump_connection(struct store *store, struct reason *why)
 {
     int rc;
@@ -359,7 +363,9 @@ static int pump_connection(struct store *store, struct reason *why)
             return ERR_UNREACHABLE;
         }
         if (rc == 0) {
-            note_connected(store);
+            /* A Redis that refuses every step takes connections gladly: that alone must not make us knock faster. */
+            if (!store->is_refused)
+                note_connected(store);
             rc = answer_all(store, why);
             send_unsent(store);
         }
@@ -421,7 +427,7 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     int rc = store_pump(store, &reason);
 
     while (store->pending > left || !store_is_up(store)) {
-        if (store_is_up(store)) {
+        if (store_is_up(store) && !store->is_refused) {
             away_since_ms = clock_mono_ms();
         } else if (rc == ERR_DENIED || clock_mono_ms() - away_since_ms >= patience_ms) {
             *why = reason;

@@ -127,7 +127,9 @@ static int prepare(struct run *run, struct reason *why)
     if (rc != 0)
         return rc;
     name_rejects(run);
-    rc = personaliser_bind(run->personaliser, run->source, why);
+    rc = rejects_check_path(run->rejects_path, options->recipients, why);
+    if (rc == 0)
+        rc = personaliser_bind(run->personaliser, run->source, why);
     if (rc == 0 && !options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
     outbox_init(&run->outbox, run->store);

@@ -104,6 +104,7 @@ const struct command command_campaign_status = {
     .usage = "NAME [OPTION]...",
     .summary = "how many messages of a campaign were accepted, sent, buried; what is left",
     .help = "",
+    .words_max = 1,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .options_size = sizeof(struct options),

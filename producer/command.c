@@ -2,16 +2,21 @@
 
 #include <stdio.h>
 
+#include "producer/terminal.h"
+
 #define START_PATIENCE_MS 3000
 
 enum exit_status command_fail(int rc, const struct reason *why)
 {
-    (void)fprintf(stderr, "herald: %s\n", why->text);
+    char clean[sizeof(why->text)];
+
+    (void)fprintf(stderr, "herald: %s\n", terminal_clean(why->text, clean, sizeof(clean)));
     if (rc == ERR_UNREACHABLE || rc == ERR_DENIED) {
         (void)fprintf(stderr, "herald: is Redis running, and is --redis (HERALD_REDIS_URL) right?\n");
         return EXIT_UNREACHABLE;
     }
-    return rc == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
+    return rc == ERR_INVALID || rc == ERR_LIMIT ? EXIT_USAGE
+                                                : EXIT_FAILED; /* a file beyond its bounds cannot be used */
 }
 
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why)

@@ -27,6 +27,7 @@ struct command {
     const char *usage;
     const char *summary; /* a line */
     const char *help;    /* some lines */
+    size_t words_max;    /* that may follow the name */
     const struct option *rows;
     size_t row_count;
     size_t options_size;

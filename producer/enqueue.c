@@ -43,11 +43,16 @@ struct run {
     struct tally tally;
 };
 
+static bool is_stdin(const struct run *run)
+{
+    return strcmp(run->path, "-") == 0;
+}
+
 static int open_lines(struct run *run, struct reason *why)
 {
     int fd = 0;
 
-    if (strcmp(run->path, "-") != 0)
+    if (!is_stdin(run))
         fd = open(run->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         reason_set(why, "cannot read %.200s: %s", run->path, strerror(errno));
@@ -59,7 +64,7 @@ static int open_lines(struct run *run, struct reason *why)
 
 static void name_rejects(struct run *run)
 {
-    const char *source = strcmp(run->path, "-") == 0 ? "enqueue" : run->path;
+    const char *source = is_stdin(run) ? "enqueue" : run->path;
     size_t size = strlen(source) + 32;
 
     if (run->options->rejects) {
@@ -76,13 +81,11 @@ static int prepare(struct run *run, struct reason *why)
     const struct option_words *words = run->call->words;
     int rc;
 
-    if (words->count > 1) {
-        reason_set(why, "`%.60s` is too much: one file, or - for standard input", words->words[1]);
-        return ERR_INVALID;
-    }
     run->path = words->count == 1 ? words->words[0] : "-";
     rc = open_lines(run, why);
     name_rejects(run);
+    if (rc == 0)
+        rc = rejects_check_path(run->rejects_path, run->path, why);
     if (rc == 0 && !run->options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
     outbox_init(&run->outbox, run->store);
@@ -106,21 +109,24 @@ static void make_key(const struct envelope *envelope, uint8_t key[STORE_KEY_SIZE
     struct span own = {NULL, 0};
 
     own.data = json_text(json_get(envelope->json, "idempotency_key"), &own.len);
-    store_key_of(campaign, own.data ? own : span_of(envelope->id), key);
+    store_key_of(campaign, own.len > 0 ? own : span_of(envelope->id), key); /* an empty key is nobody's name */
 }
 
 static int enqueue(struct run *run, struct envelope *envelope, int64_t now_ms, struct reason *why)
 {
     struct store_message message = {.priority = envelope->priority, .due_ms = envelope->send_at_ms};
     char ticket[ID_SIZE];
+    int rc;
 
     if (run->options->is_dry_run)
         return 0;
-    if (outbox_set_campaign(&run->outbox, envelope->campaign, why) != 0)
-        return ERR_UNREACHABLE;
+    rc = outbox_set_campaign(&run->outbox, envelope->campaign, why);
+    if (rc != 0)
+        return rc;
     make_key(envelope, message.key);
     take_out_reject_members(envelope);
-    envelope->progress = (struct progress_state){.accepted_at_ms = now_ms}; /* it begins here, whatever it claims */
+    json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
+    envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
     id_new(ticket, now_ms);
     envelope_write(envelope, ticket, outbox_envelope(&run->outbox));
     return outbox_add(&run->outbox, &message, why);
@@ -175,11 +181,12 @@ static int take_all(struct run *run, struct reason *why)
 {
     struct progress progress;
     int64_t started_ms = clock_mono_ms();
+    struct reason inner = {""}, rest = {""};
     size_t len = 0;
-    int rc = 0, more;
+    int rc = 0, more = 0;
 
     progress_begin(&progress, "enqueueing", true);
-    while (rc == 0 && (more = lines_peek(run->lines, 0, &len, why)) != 0) {
+    while (rc == 0 && (more = lines_peek(run->lines, 0, &len, &inner)) != 0) {
         const char *data = lines_at(run->lines);
         size_t number = lines_number(run->lines);
 
@@ -188,7 +195,7 @@ static int take_all(struct run *run, struct reason *why)
             continue;
         }
         if (more < 0) {
-            rc = more;
+            reason_set(why, "%.200s: %s", is_stdin(run) ? "standard input" : run->path, inner.text);
             break;
         }
         lines_take(run->lines, len, 1);
@@ -197,8 +204,11 @@ static int take_all(struct run *run, struct reason *why)
             rc = take_line(run, data, len, number, why);
         progress_update(&progress, 0, 0, run->tally.rows);
     }
+    /* What could be read is enqueued even when the rest of the file cannot be. */
     if (rc == 0 && !run->options->is_dry_run)
-        rc = outbox_finish(&run->outbox, why);
+        rc = outbox_finish(&run->outbox, more < 0 ? &rest : why);
+    if (more < 0)
+        rc = more;
     progress_end(&progress);
     run->tally.accepted = run->outbox.accepted;
     run->tally.duplicates = run->outbox.duplicates;
@@ -217,8 +227,14 @@ static enum exit_status finish(struct run *run, int rc, struct reason *why)
         tally_print_json(stdout, &run->tally, &about);
     else
         tally_print(stdout, &run->tally, &about);
-    if (rc != 0)
-        return command_fail(rc, why);
+    if (rc != 0) {
+        enum exit_status status = command_fail(rc, why);
+
+        if (run->store)
+            (void)fprintf(stderr, "herald: not every line was enqueued; run the same command again for the rest: lines "
+                                  "with an id or an idempotency_key are never enqueued twice, others may be\n");
+        return status;
+    }
     return run->tally.refused > 0 ? EXIT_PART : EXIT_DONE;
 }
 
@@ -252,6 +268,7 @@ const struct command command_enqueue = {
     .help =
         "What a line may hold is in docs/wire-format.md. A message with the same idempotency_key (or id) as one of\n"
         "the last --dedup is accepted once. Refused lines go to the rejects file; exit status 3 then.\n",
+    .words_max = 1,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .options_size = sizeof(struct options),

@@ -52,6 +52,16 @@ static enum exit_status explain(const struct command *command, const struct opti
     return EXIT_DONE;
 }
 
+/* A word that nobody asked for is a mistake, such as a file without its flag: never passed over. */
+static int check_words(const struct command *command, const struct option_words *words, struct reason *why)
+{
+    if (words->count <= command->words_max)
+        return 0;
+    reason_set(why, "`%.60s` is one word too many: herald %s %s", words->words[command->words_max], command->name,
+               command->usage);
+    return ERR_INVALID;
+}
+
 static enum exit_status run(const struct command *command, int argc, char *const *argv)
 {
     struct settings settings = {.org = NULL};
@@ -69,6 +79,8 @@ static enum exit_status run(const struct command *command, int argc, char *const
         status = command_fail(ERR_INVALID, &why);
     } else if (words.wants_help) {
         status = explain(command, sets);
+    } else if (check_words(command, &words, &why) != 0) {
+        status = command_fail(ERR_INVALID, &why);
     } else {
         log_init("herald", "error", "logfmt"); /* what a person needs to know, the command says itself */
         status = command->run(&call);

@@ -10,9 +10,11 @@
 #include "common/options.h"
 #include "producer/language.h"
 
-#define TEXT_MAX   ((size_t)256 << 10)
-#define NO_COLUMN  SIZE_MAX
-#define LABELS_MAX ((size_t)64 << 10)
+#define TEXT_MAX          ((size_t)256 << 10)
+#define NO_COLUMN         SIZE_MAX
+#define LABELS_MAX        ((size_t)64 << 10)
+
+#define EXPIRES_AFTER_MAX (INT64_C(3650) * 24 * 3600 * 1000)
 
 struct personaliser {
     struct personaliser_config config;
@@ -28,6 +30,7 @@ struct personaliser {
     /* Where a row has what. */
     size_t bound_columns; /* as many columns as there were when it was bound */
     size_t to, language, consent, key;
+    const char *to_name, *consent_name; /* as the file calls them, for the rejects file */
     size_t variables[TEMPLATE_MAX_VARIABLES];
 
     struct buf text;
@@ -77,15 +80,33 @@ static int choose_words(struct personaliser *p, struct reason *why)
         return ERR_INVALID;
     }
     p->on_unknown = policy && policy[0] == 'h' ? ON_UNKNOWN_HOLD : ON_UNKNOWN_RESEND;
-    if (expires && (!duration_parse(expires, &p->expires_after_ms) || p->expires_after_ms == 0)) {
-        reason_set(why, "template: expires_after must be a duration such as 90m, 24h or 7d");
+    if (expires && (!duration_parse(expires, &p->expires_after_ms) || p->expires_after_ms == 0 ||
+                    p->expires_after_ms > EXPIRES_AFTER_MAX)) {
+        reason_set(why, "template: expires_after must be a duration such as 90m, 24h or 7d, and at most 3650d");
         return ERR_INVALID;
     }
     return 0;
 }
 
-/* Runs the route's checks over a message that is right but for what the template brings, so that a wrong sender is one
- * error at the start and not one for each row. */
+/* Whether a worker would take the envelope that is written for `probe`. */
+static int check_envelope(struct personaliser *p, const struct content *probe, struct refusal *refusal)
+{
+    const struct envelope_rules rules = {.origins = p->config.origins};
+    const struct personal personal = {.content = *probe};
+    struct envelope envelope;
+    struct buf written;
+    int rc;
+
+    buf_init(&written, JSON_MAX_BYTES);
+    personaliser_write(p, &personal, &written);
+    rc = envelope_read(&envelope, buf_str(&written), written.len, &rules, p->config.now_ms, refusal);
+    envelope_clear(&envelope);
+    buf_clear(&written);
+    return rc;
+}
+
+/* Runs all checks over a message that is right but for what the template brings, so that a wrong sender or label is one
+ * error at the start and not one for each row, or a dead letter for each. */
 static int check_fixed_parts(struct personaliser *p, struct reason *why)
 {
     struct content probe = {
@@ -100,9 +121,11 @@ static int check_fixed_parts(struct personaliser *p, struct reason *why)
     };
     struct refusal refusal;
 
-    if (p->route->check(&probe, &refusal) == 0 && content_check_origin(probe.origin, p->config.origins, &refusal) == 0)
+    if (p->route->check(&probe, &refusal) == 0 &&
+        content_check_origin(probe.origin, p->config.origins, &refusal) == 0 &&
+        check_envelope(p, &probe, &refusal) == 0)
         return 0;
-    reason_set(why, "template: %s (%s)", refusal.text, refusal.code);
+    reason_set(why, "template: %s: %s (%s)", refusal.field, refusal.text, refusal.code);
     return ERR_INVALID;
 }
 
@@ -120,6 +143,11 @@ int personaliser_create(struct personaliser **ret, const struct personaliser_con
     p->response_id = span_of(template_field(t, TEMPLATE_RESPONSE_ID));
     if (template_labels(t))
         json_print(template_labels(t), &p->labels);
+    if (p->labels.overflow) {
+        reason_set(why, "template: labels have at most %zu KiB in all", LABELS_MAX >> 10);
+        personaliser_destroy(p);
+        return ERR_INVALID;
+    }
     if (choose_route(p, why) != 0 || choose_words(p, why) != 0 || check_fixed_parts(p, why) != 0) {
         personaliser_destroy(p);
         return ERR_INVALID;
@@ -167,6 +195,11 @@ static size_t find_column(const struct recipients *source, const char *const *na
     return NO_COLUMN;
 }
 
+static const char *name_of_column(const struct recipients *source, size_t column, const char *fallback)
+{
+    return column == NO_COLUMN ? fallback : recipients_columns(source)[column];
+}
+
 static void bind_columns(struct personaliser *p, const struct recipients *source)
 {
     const struct template *t = p->config.template;
@@ -177,6 +210,8 @@ static void bind_columns(struct personaliser *p, const struct recipients *source
     p->key = p->config.key_column ? find_column(source, (const char *const[]){p->config.key_column, NULL}) : NO_COLUMN;
     for (size_t i = 0; i < template_variable_count(t); i++)
         p->variables[i] = find_column(source, (const char *const[]){template_variable_name(t, i), NULL});
+    p->to_name = name_of_column(source, p->to, "to");
+    p->consent_name = name_of_column(source, p->consent, "consentVerified");
     p->bound_columns = recipients_column_count(source);
 }
 
@@ -258,8 +293,7 @@ static int read_consent(const struct personaliser *p, const struct row *row, str
     }
     if (content_check_consent(content->consent, p->route->needs_consent, &why) == 0)
         return 0;
-    return refuse_row(refusal, why.code, "consentVerified",
-                      "must be true: this person has not agreed to be written to");
+    return refuse_row(refusal, why.code, p->consent_name, "must be true: this person has not agreed to be written to");
 }
 
 static int read_address(const struct personaliser *p, const struct row *row, struct content *content,
@@ -269,7 +303,7 @@ static int read_address(const struct personaliser *p, const struct row *row, str
     struct refusal why;
 
     if (channel_read_address(p->channel, value, "", &content->to, &why) != 0)
-        return refuse_row(refusal, why.code, "to", why.text);
+        return refuse_row(refusal, why.code, p->to_name, why.text);
     if (p->channel == CHANNEL_WEB && p->route == &route_agentless)
         content->external_id = content->to;
     return 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -123,6 +124,18 @@ int rejects_add(struct rejects *rejects, const struct recipients *source, const 
         rc = fail(rejects, why);
     buf_clear(&line);
     return rc;
+}
+
+int rejects_check_path(const char *path, const char *source, struct reason *why)
+{
+    struct stat from, to;
+    bool has_from = strcmp(source, "-") == 0 ? fstat(STDIN_FILENO, &from) == 0 : stat(source, &from) == 0;
+
+    if (!has_from || stat(path, &to) != 0 || !S_ISREG(to.st_mode) || from.st_dev != to.st_dev ||
+        from.st_ino != to.st_ino)
+        return 0;
+    reason_set(why, "refused rows would overwrite %.200s, which is being read: name another file with --rejects", path);
+    return ERR_INVALID;
 }
 
 int rejects_close(struct rejects *rejects, struct reason *why)

@@ -23,6 +23,9 @@ struct reject {
 /* `source` is where the row came from; NULL: lines of JSON. 0, or ERR_IO with why. */
 int rejects_add(struct rejects *rejects, const struct recipients *source, const struct row *row,
                 const struct reject *reject, struct reason *why);
+/* ERR_INVALID with why when `path` is the very file that the rows are read from ("-": standard input), which would be
+ * emptied before it is read. */
+int rejects_check_path(const char *path, const char *source, struct reason *why);
 int rejects_close(struct rejects *rejects, struct reason *why); /* flushed to the disk's care, or ERR_IO */
 
 #endif

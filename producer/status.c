@@ -84,13 +84,16 @@ static void print_deaths(const struct store_status *status)
 
 static void print_sending(const struct store_status *status)
 {
+    char clean[sizeof(status->hold_reason)];
+
     terminal_heading(stdout, "Sending");
     terminal_row_number(stdout, "retries", counter(status, "retries"));
     terminal_row_number(stdout, "given back unsent", counter(status, "returned"));
     terminal_row_number(stdout, "rate window in use", status->window_used);
     if (status->hold_ms > 0)
         (void)printf("  %spaused for another %.1f s: %s%s\n", terminal_paint(stdout, PAINT_YELLOW),
-                     (double)status->hold_ms / 1000, status->hold_reason, terminal_paint(stdout, PAINT_PLAIN));
+                     (double)status->hold_ms / 1000, terminal_clean(status->hold_reason, clean, sizeof(clean)),
+                     terminal_paint(stdout, PAINT_PLAIN));
     terminal_row_number(stdout, "audit entries kept", status->audit_kept);
     if (status->audit_cut > 0)
         (void)printf("  %s%" PRId64 " older audit entries were cut off by --audit-max%s\n",
@@ -99,7 +102,7 @@ static void print_sending(const struct store_status *status)
 
 static void print_workers(const struct store_status *status)
 {
-    char clean[200];
+    char clean[200], clean_id[64];
 
     terminal_heading(stdout, "Workers");
     if (status->worker_count == 0)
@@ -107,7 +110,8 @@ static void print_workers(const struct store_status *status)
     for (size_t i = 0; i < status->worker_count; i++) {
         const struct store_worker_info *worker = &status->workers[i];
 
-        (void)printf("  %-32s %6" PRId64 " in flight  beat %.1f s ago%s%s%s%s\n", worker->id, worker->in_flight,
+        (void)printf("  %-32s %6" PRId64 " in flight  beat %.1f s ago%s%s%s%s\n",
+                     terminal_clean(worker->id, clean_id, sizeof(clean_id)), worker->in_flight,
                      (double)worker->beat_age_ms / 1000, worker->lease_left_ms < 0 ? "  LEASE RUN OUT" : "",
                      terminal_paint(stdout, PAINT_YELLOW), worker->note[0] ? "  " : "",
                      terminal_clean(worker->note, clean, sizeof(clean)));

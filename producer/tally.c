@@ -79,8 +79,11 @@ static void print_examples(FILE *out, const struct tally *tally)
 
         (void)fprintf(out, "\n");
         terminal_heading(out, language->tag);
-        for (size_t e = 0; e < TALLY_EXAMPLES && language->examples[e].text; e++)
-            (void)fprintf(out, "  to %s\n    %s\n", language->examples[e].to, language->examples[e].text);
+        for (size_t e = 0; e < TALLY_EXAMPLES && language->examples[e].text; e++) {
+            (void)fprintf(out, "  to %s\n    ", language->examples[e].to);
+            terminal_text(out, language->examples[e].text);
+            (void)fputc('\n', out);
+        }
     }
 }
 
@@ -116,13 +119,23 @@ void tally_print(FILE *out, const struct tally *tally, const struct tally_about 
     terminal_row(out, "time", line);
     (void)snprintf(line, sizeof(line), "%.0f/s", rows_per_second(tally));
     terminal_row(out, "rate", line);
-    if (about->rejects_path && tally->refused > 0)
-        (void)fprintf(out, "  refused rows, with line, column and reason, are in %s\n", about->rejects_path);
+    if (about->rejects_path && tally->refused > 0) {
+        (void)fprintf(out, "  refused rows, with line, column and reason, are in ");
+        terminal_text(out, about->rejects_path);
+        (void)fputc('\n', out);
+    }
     if (about->is_dry_run)
         print_examples(out, tally);
 }
 
-static void add_languages(struct buf *json, const struct tally *tally, bool with_examples)
+/* Examples may be long: what is written so far goes out, so that no bound ever cuts the JSON in two. */
+static void flush_json(FILE *out, struct buf *json)
+{
+    (void)fwrite(buf_str(json), 1, json->len, out); /* main looks at the stream's state at the end */
+    buf_reset(json);
+}
+
+static void add_languages(FILE *out, struct buf *json, const struct tally *tally, bool with_examples)
 {
     for (size_t i = 0; i < tally->language_count; i++) {
         const struct tally_language *language = &tally->languages[i];
@@ -138,6 +151,7 @@ static void add_languages(struct buf *json, const struct tally *tally, bool with
                 buf_text(json, ",\"text\":");
                 buf_json_text(json, language->examples[e].text);
                 buf_char(json, '}');
+                flush_json(out, json);
             }
             buf_char(json, ']');
         }
@@ -160,7 +174,7 @@ void tally_print_json(FILE *out, const struct tally *tally, const struct tally_a
     for (size_t i = 0; i < tally->reason_count; i++)
         buf_printf(&json, "%s\"%s\":%" PRIu64, i ? "," : "", tally->reasons[i].code, tally->reasons[i].count);
     buf_text(&json, "},\"languages\":{");
-    add_languages(&json, tally, about->is_dry_run);
+    add_languages(out, &json, tally, about->is_dry_run);
     buf_char(&json, '}');
     if (about->has_sms)
         buf_printf(&json, ",\"sms\":{\"segments\":%" PRIu64 ",\"gsm7\":%" PRIu64 ",\"ucs2\":%" PRIu64 "}",
@@ -169,6 +183,6 @@ void tally_print_json(FILE *out, const struct tally *tally, const struct tally_a
     buf_json_text(&json, tally->refused > 0 ? about->rejects_path : NULL);
     buf_printf(&json, ",\"seconds\":%.3f,\"rows_per_second\":%.0f}\n", (double)tally->elapsed_ms / 1000,
                rows_per_second(tally));
-    (void)fputs(buf_str(&json), out);
+    flush_json(out, &json);
     buf_clear(&json);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ids.h"
 #include "producer/language.h"
 
 /* All fields that a file may have: the plain ones by their number, then those with an inside. */
@@ -211,6 +212,10 @@ static bool check_label(void *context, const char *key, const struct json *value
     if (++v->count > TEMPLATE_MAX_LABELS) {
         reason_set(v->why, "'labels' has more than %d entries", TEMPLATE_MAX_LABELS);
         return refuse(v, ERR_LIMIT);
+    }
+    if (strlen(key) > ID_MAX) {
+        reason_set(v->why, "the label '%.40s...' has a name longer than %d bytes", key, ID_MAX);
+        return refuse(v, ERR_INVALID);
     }
     if (json_kind(value) == JSON_TEXT)
         return true;

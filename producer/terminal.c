@@ -9,6 +9,7 @@
 
 #define BAR_CELLS    30
 #define DRAW_EACH_MS 100
+#define CELL_SIZE    160 /* of a table; longer labels and values are cut */
 
 bool terminal_is_one(FILE *out)
 {
@@ -28,12 +29,18 @@ const char *terminal_paint(FILE *out, enum paint paint)
 
 void terminal_heading(FILE *out, const char *text)
 {
-    (void)fprintf(out, "%s%s%s\n", terminal_paint(out, PAINT_BOLD), text, terminal_paint(out, PAINT_PLAIN));
+    char clean[CELL_SIZE];
+
+    (void)fprintf(out, "%s%s%s\n", terminal_paint(out, PAINT_BOLD), terminal_clean(text, clean, sizeof(clean)),
+                  terminal_paint(out, PAINT_PLAIN));
 }
 
 void terminal_row(FILE *out, const char *label, const char *value)
 {
-    (void)fprintf(out, "  %-28s %12s\n", label, value);
+    char clean_label[CELL_SIZE], clean_value[CELL_SIZE];
+
+    (void)fprintf(out, "  %-28s %12s\n", terminal_clean(label, clean_label, sizeof(clean_label)),
+                  terminal_clean(value, clean_value, sizeof(clean_value)));
 }
 
 void terminal_row_number(FILE *out, const char *label, int64_t number)
@@ -44,14 +51,39 @@ void terminal_row_number(FILE *out, const char *label, int64_t number)
     terminal_row(out, label, text);
 }
 
+/* How many bytes at `at` are a control character: C0, DEL, or C1 (U+0080 to U+009F), with which terminals that read
+ * UTF-8 begin a sequence just as they do with ESC [. 0: none. */
+static size_t control_length(const char *at)
+{
+    unsigned char first = (unsigned char)at[0], second = first ? (unsigned char)at[1] : 0;
+
+    if (first < ' ' || first == 0x7f)
+        return 1;
+    return first == 0xc2 && second >= 0x80 && second <= 0x9f ? 2 : 0;
+}
+
 const char *terminal_clean(const char *text, char *out, size_t size)
 {
     size_t len = 0;
 
-    for (; *text && len + 1 < size; text++)
-        out[len++] = (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text;
+    while (*text && len + 1 < size) {
+        size_t control = control_length(text);
+
+        out[len++] = control ? '?' : *text;
+        text += control ? control : 1;
+    }
     out[len] = '\0';
     return out;
+}
+
+void terminal_text(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t control = *text == '\n' ? 0 : control_length(text);
+
+        (void)fputc(control ? '?' : *text, out);
+        text += control ? control : 1;
+    }
 }
 
 void progress_begin(struct progress *progress, const char *what, bool is_wanted)

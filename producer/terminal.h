@@ -20,6 +20,7 @@ void terminal_heading(FILE *out, const char *text);
 
 /* `text` with control characters replaced: names out of files must not steer a terminal. */
 const char *terminal_clean(const char *text, char *out, size_t size);
+void terminal_text(FILE *out, const char *text); /* the same for a text of any length, whose line breaks stay */
 
 /* A progress bar on standard error, at most ten times a second. */
 struct progress {

@@ -58,7 +58,10 @@ static void release(struct sender *sender, struct slot *slot, bool give_back)
 static void defer(struct sender *sender, struct slot *slot, int64_t delay_ms, const char *counted_as, bool give_back)
 {
     struct store_settle item = item_of(slot);
+    int64_t due_ms = clock_mono_ms() + delay_ms + 1;
 
+    if (due_ms < sender->next_take_ms) /* what was last said of the next due time is older than this one */
+        sender->next_take_ms = due_ms;
     if (slot->is_new)
         slot->envelope.progress.accepted_at_ms = redis_now_ms(sender);
     envelope_write(&slot->envelope, slot->ticket, &slot->document);

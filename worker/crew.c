@@ -128,12 +128,19 @@ bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms)
 }
 
 /* How long the org is paused for what this verdict says. */
-static int64_t pause_locked(struct crew *crew, const struct verdict *verdict, int64_t retry_after_ms)
+static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
+                            int64_t retry_after_ms)
 {
+    if (verdict->org_action == ORG_PAUSE_RATE && retry_after_ms >= 0)
+        return retry_after_ms > 0 ? retry_after_ms : 1;
+    if (verdict->org_action != ORG_PAUSE_RATE && verdict->org_action != ORG_PAUSE_DENIED)
+        return 0;
+    /* All that was under way when the trouble began reports the same trouble: one strike, one pause. */
+    if (end->started_ms <= crew->struck_ms)
+        return 0;
+    crew->struck_ms = end->now_ms;
     switch (verdict->org_action) {
     case ORG_PAUSE_RATE:
-        if (retry_after_ms >= 0)
-            return retry_after_ms > 0 ? retry_after_ms : 1;
         return backoff_ms(++crew->rate_strikes, RATE_BASE_MS, RATE_CAP_MS, random_u64());
     case ORG_PAUSE_DENIED:
         /* Half of it fixed: several threads report the same trouble, and each must wait. */
@@ -181,7 +188,7 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
         forbidden_note_success(&crew->forbidden);
         crew->denials = crew->rate_strikes = 0;
     }
-    pause_ms = pause_locked(crew, verdict, retry_after_ms);
+    pause_ms = pause_locked(crew, end, verdict, retry_after_ms);
     if (was_narrow) /* one request at a time: its answer is what the others wait for */
         wake_all_locked(crew);
     (void)pthread_mutex_unlock(&crew->lock);

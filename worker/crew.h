@@ -35,6 +35,7 @@ struct crew {
     struct forbidden forbidden;
     unsigned denials;                         /* pauses for want of credentials or permission in a row */
     unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
+    int64_t struck_ms;                        /* monotonic; when the last of either was counted */
     size_t active;                            /* requests under way in all threads */
     struct http *wakes[CREW_THREADS_MAX + 1]; /* of the senders and the housekeeping */
     size_t wake_count;

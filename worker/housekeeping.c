@@ -57,12 +57,19 @@ static void arm_watches(struct housekeeping *keeping)
 
 /* --- the token --- */
 
+/* When to fetch, monotonic ms; INT64_MAX: not now. */
+static int64_t fetch_at_ms(const struct housekeeping *keeping)
+{
+    if (http_active(keeping->http) > 0 || atomic_load(&keeping->crew->is_hurried))
+        return INT64_MAX;
+    return token_fetch_at_ms(keeping->crew->token);
+}
+
 static void fetch_token(struct housekeeping *keeping)
 {
     struct http_request request;
 
-    if (http_active(keeping->http) > 0 || atomic_load(&keeping->crew->is_hurried) ||
-        clock_mono_ms() < token_fetch_at_ms(keeping->crew->token))
+    if (clock_mono_ms() < fetch_at_ms(keeping))
         return;
     token_fetch_begin(keeping->crew->token, &request, &keeping->fetch_body, &keeping->fetch_authorization);
     http_start(keeping->http, &request);
@@ -112,9 +119,9 @@ static void beat(struct housekeeping *keeping)
 
 static int64_t wait_ms(const struct housekeeping *keeping)
 {
-    int64_t now_ms = clock_mono_ms(), at_ms = now_ms + TURN_MS, fetch_ms = token_fetch_at_ms(keeping->crew->token);
+    int64_t now_ms = clock_mono_ms(), at_ms = now_ms + TURN_MS, fetch_ms = fetch_at_ms(keeping);
 
-    if (http_active(keeping->http) == 0 && fetch_ms < at_ms)
+    if (fetch_ms < at_ms)
         at_ms = fetch_ms;
     if (keeping->beat_at_ms < at_ms && store_is_up(keeping->store))
         at_ms = keeping->beat_at_ms;

@@ -99,7 +99,12 @@ static void *wait_for_signals(void *argument)
     struct worker *worker = argument;
     int number;
 
-    while (sigwait(&worker->signals, &number) == 0 && number != SIGUSR1) {
+    while (sigwait(&worker->signals, &number) == 0) {
+        if (number == SIGUSR1) { /* ours at the end; anybody else's means nothing */
+            if (atomic_load(&worker->crew.running) == 0)
+                break;
+            continue;
+        }
         if (atomic_load(&worker->crew.is_stopping))
             atomic_store(&worker->crew.is_hurried, true);
         atomic_store(&worker->crew.is_stopping, true);

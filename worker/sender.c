@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/attempt.h"
@@ -39,6 +40,14 @@ static void widen_margin(struct sender *sender)
                 LOG_NUMBER("margin_ms", sender->margin_ms));
 }
 
+/* Redis is quick again: a wide margin keeps grants in the window for longer than needed. */
+static void narrow_margin(struct sender *sender)
+{
+    if (sender->margin_ms / 2 >= first_margin_ms(&sender->crew->settings->rate) &&
+        clock_mono_ms() - sender->asked_at_ms < sender->margin_ms / 4)
+        sender->margin_ms /= 2;
+}
+
 static void note_nothing_taken(struct sender *sender, const struct store_reserved *reserved)
 {
     int64_t wait_ms = IDLE_MS;
@@ -62,12 +71,10 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
         clock_mono_ms() - sender->asked_at_ms > sender->asked_margin_ms && sender->crew->settings->rate.limit;
 
     sender->is_asking = false;
-    if (reserved->rc == ERR_UNREACHABLE) {
+    if (reserved->rc != 0) { /* lost, or broken off by an error: what may have been handed to us goes back */
         settler_release_range(&sender->settler, sender->prefix, reserved->first, reserved->wanted);
-        return;
-    }
-    if (reserved->rc != 0) {
-        sender->next_take_ms = clock_mono_ms() + ERROR_MS;
+        if (reserved->rc != ERR_UNREACHABLE)
+            sender->next_take_ms = clock_mono_ms() + ERROR_MS;
         return;
     }
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
@@ -75,6 +82,8 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
         note_nothing_taken(sender, reserved);
     else if (is_late)
         widen_margin(sender);
+    else
+        narrow_margin(sender);
     for (size_t i = 0; i < reserved->count; i++)
         attempt_admit(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late,
                       i + 1 < reserved->count);
@@ -86,6 +95,9 @@ static bool may_ask(struct sender *sender, int64_t now_ms)
         sender->work_seen = atomic_load(&sender->crew->work_count);
         if (sender->is_asleep)
             sender->next_take_ms = now_ms;
+        /* Awake even if the breaker or the token keeps it from taking: a list that is not empty wakes whoever sleeps,
+         * again and again. */
+        sender->is_asleep = false;
     }
     return !sender->is_asking && !atomic_load(&sender->crew->is_stopping) && store_is_up(sender->store) &&
            now_ms >= sender->next_take_ms;
@@ -157,6 +169,8 @@ static int64_t wait_ms(const struct sender *sender)
 {
     int64_t now_ms = clock_mono_ms(), at_ms = now_ms + IDLE_MS, store_ms = store_wait_ms(sender->store);
 
+    if (settler_has_some(&sender->settler)) /* a reserve was answered at the end of this turn */
+        return 0;
     if (!sender->is_asking && sender->next_take_ms > now_ms && sender->next_take_ms < at_ms)
         at_ms = sender->next_take_ms;
     if (sender->ask_again_ms > now_ms && sender->ask_again_ms < at_ms)
@@ -236,7 +250,8 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
 
     sender->crew = crew;
     sender->margin_ms = first_margin_ms(&settings->rate);
-    (void)snprintf(sender->prefix, sizeof(sender->prefix), "%u-", number);
+    /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
+    (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);
     /* Twice as many slots as transfers: outcomes wait for Redis while new requests are already on their way. */
     slots_init(&sender->slots, 2 * (size_t)settings->in_flight);
     rc = store_open(&sender->store, settings->redis_url, settings->org, why);

@@ -54,6 +54,15 @@ void settler_flush(struct settler *settler)
         flush_pile(settler, (enum store_move)move);
 }
 
+bool settler_has_some(const struct settler *settler)
+{
+    for (int move = 0; move < STORE_MOVE_COUNT; move++) {
+        if (settler->piles[move].count > 0)
+            return true;
+    }
+    return false;
+}
+
 void settler_add(struct settler *settler, enum store_move move, struct slot *slot, const struct store_settle *item)
 {
     struct pile *pile = &settler->piles[move];

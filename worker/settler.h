@@ -27,5 +27,6 @@ void settler_add(struct settler *settler, enum store_move move, struct slot *slo
 /* Gives back tickets that may or may not have been handed to us: the answer to their reserve was lost. */
 void settler_release_range(struct settler *settler, const char *prefix, int64_t first, int64_t count);
 void settler_flush(struct settler *settler);
+bool settler_has_some(const struct settler *settler); /* outcomes that no flush has sent yet */
 
 #endif

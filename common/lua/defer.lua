@@ -4,6 +4,9 @@
 -- taken from us or put off before: nothing to do.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
+expect('ZCARD', 'delayed')
+expect('HLEN', 'counts')
+expect('XLEN', 'audit')
 for i = 4, #ARGV, 8 do
   if call('HDEL', inflight, ARGV[i]) == 1 then
     call('ZADD', key('delayed'), now + tonumber(ARGV[i + 3]), ARGV[i + 4])

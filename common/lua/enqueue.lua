@@ -3,6 +3,10 @@
 -- envelope. Answers one character a message: 1 accepted, 0 seen before.
 local keep_ms, dedup_ms, memory_ms, campaign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local now = now_ms()
+expect('LLEN', 'ready:high', 'ready', 'ready:low')
+expect('ZCARD', 'delayed')
+expect('HLEN', 'counts')
+if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
 local buckets = {}
 if campaign ~= '' then
   -- One set for each campaign, kept while the campaign may be run again: one look-up a message.

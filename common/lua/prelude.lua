@@ -6,6 +6,11 @@ local function now_ms()
   local t = call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
+-- A script that breaks off half-way is not undone. So each one looks at the keys it will write before it changes
+-- anything: an error of a wrong type then comes while everything is still in its place.
+local function expect(command, ...)
+  for _, name in ipairs({...}) do call(command, key(name)) end
+end
 -- Adds up what a batch changes, so that each counter is written once however long the batch is.
 local sums = {}
 local function count(hash, field, by)
@@ -15,7 +20,7 @@ local function count(hash, field, by)
 end
 local function write_counts(keep_ms)
   for hash, of in pairs(sums) do
-    for field, by in pairs(of) do call('HINCRBY', key(hash), field, by) end
+    for field, by in pairs(of) do redis.pcall('HINCRBY', key(hash), field, by) end
     if hash ~= 'counts' then call('PEXPIRE', key(hash), keep_ms) end
   end
 end
@@ -31,5 +36,5 @@ local function settle(campaign, is_new, what)
 end
 -- A grant of the worker (ARGV[1] of every step that may return one) that was not used goes back to the window.
 local function give_back(flag, ticket)
-  if flag == '1' then call('ZREM', key('window'), ARGV[1] .. '/' .. ticket) end
+  if flag == '1' then redis.pcall('ZREM', key('window'), ARGV[1] .. '/' .. ticket) end
 end

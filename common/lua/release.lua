@@ -2,6 +2,9 @@
 -- for each: ticket, 1 if its grant was not used, audit entry or ''. A ticket that is not there is passed over, so a worker whose reserve was cut off
 -- from its answer may give back every ticket that it could have been handed.
 local inflight = key('inflight:' .. ARGV[1])
+expect('LLEN', 'ready:high', 'ready', 'ready:low')
+expect('HLEN', 'counts')
+expect('XLEN', 'audit')
 local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 for i = #ARGV - 2, 3, -3 do
   local held = call('HGET', inflight, ARGV[i])

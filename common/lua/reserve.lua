@@ -8,6 +8,7 @@
 local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
+expect('HLEN', 'inflight:' .. worker)
 local hold = call('GET', key('hold'))
 if hold then
   local until_ms = tonumber(string.match(hold, '^%d+')) or 0
@@ -23,12 +24,14 @@ if limit > 0 then
   wanted = math.min(wanted, free)
 end
 local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, wanted)
-local letters = {}
+local letters, broken = {}, nil
 if #taken > 0 then call('ZREM', key('delayed'), unpack(taken)) end
 for i = 1, #taken do letters[i] = 'N' end
 for _, list in ipairs({{'ready:high', 'H'}, {'ready', 'N'}, {'ready:low', 'L'}}) do
-  local popped = #taken < wanted and call('RPOP', key(list[1]), wanted - #taken)
-  if popped then
+  local popped = #taken < wanted and redis.pcall('RPOP', key(list[1]), wanted - #taken)
+  if popped and popped.err then
+    broken = popped -- no list; said once there is nothing else to take
+  elseif popped then
     for _, envelope in ipairs(popped) do
       taken[#taken + 1] = envelope
       letters[#taken] = list[2]
@@ -41,7 +44,7 @@ if #taken < wanted then
   if first_due[2] then next_due = tonumber(first_due[2]) end
 end
 local answer = {now, 0, 0, next_due}
-if #taken == 0 then return answer end
+if #taken == 0 then return broken or answer end
 local flight, grants = {}, {}
 for i, envelope in ipairs(taken) do
   local ticket = prefix .. (first + i - 1)

@@ -20,8 +20,9 @@ static void an_id_has_the_form_of_a_uuid_of_version_7(void **state)
         id_new(id, NOW_MS);
         assert_int_equal(strlen(id), 36);
         for (size_t i = 0; i < 36; i++) {
-            if (form[i] == 'h' ? !strchr("0123456789abcdef", id[i])
-                               : form[i] == 'v' ? !strchr("89ab", id[i]) : id[i] != form[i])
+            if (form[i] == 'h'   ? !strchr("0123456789abcdef", id[i])
+                : form[i] == 'v' ? !strchr("89ab", id[i])
+                                 : id[i] != form[i])
                 fail_msg("%s: '%c' at %zu", id, id[i], i);
         }
         assert_memory_equal(id, "01234567-89ab-", 14);
@@ -68,18 +69,12 @@ struct id_case {
 };
 
 static const struct id_case id_cases[] = {
-    {"a", 1, true},
-    {"order-2026.01_15:7", 18, true},
-    {"AZaz09", 6, true},
-    {"", 0, false},
-    {"a b", 3, false},
-    {"a/b", 3, false},
-    {"a\0b", 3, false},
-    {"\0", 1, false},
-    {"a\n", 2, false},
-    {"\xc3\xa9", 2, false},
-    {"{a}", 3, false},
-    {"a*", 2, false},
+    {"a", 1, true},      {"order-2026.01_15:7", 18, true},
+    {"AZaz09", 6, true}, {"", 0, false},
+    {"a b", 3, false},   {"a/b", 3, false},
+    {"a\0b", 3, false},  {"\0", 1, false},
+    {"a\n", 2, false},   {"\xc3\xa9", 2, false},
+    {"{a}", 3, false},   {"a*", 2, false},
 };
 
 static void ids_of_others_are_letters_digits_and_a_few_marks(void **state)

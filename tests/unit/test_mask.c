@@ -57,7 +57,7 @@ static void nobody_can_be_written_to_from_the_masked_form(void **state)
     for (size_t b = 0; b < COUNT_OF(beginnings); b++) {
         for (size_t len = 1; len <= 200; len++) {
             char address[256], out[MASK_SIZE];
-            size_t prefix, head = strlen(beginnings[b]), hidden = 0, shown = 0;
+            size_t prefix, person, head = strlen(beginnings[b]), hidden = 0, shown = 0;
 
             memcpy(address, beginnings[b], head + 1);
             for (size_t i = 0; i < len; i++)
@@ -70,7 +70,8 @@ static void nobody_can_be_written_to_from_the_masked_form(void **state)
                 if (out[i] != '*')
                     assert_int_equal(out[i], address[i]);
             }
-            if (shown > 5 || (head + len > 6 && hidden < 3) || (head + len <= 3 && shown > 0))
+            person = head + len - prefix;
+            if (shown > 5 || (person >= 3 && hidden < 3) || (person <= 4 && shown > 0))
                 fail_msg("%.*s became %s", (int)(head + len), address, out);
         }
     }
@@ -81,8 +82,8 @@ static void strange_characters_are_never_shown(void **state)
     (void)state;
     for (int c = 1; c < 256; c++) {
         char address[12] = "aaaaaaaaaa", out[MASK_SIZE];
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' ||
-                        c == ':';
+        bool is_plain =
+            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' || c == ':';
 
         address[0] = (char)c;
         (void)mask(address, out);
