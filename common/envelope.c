@@ -165,6 +165,7 @@ static int read_progress(struct envelope *envelope, struct refusal *why)
 {
     const struct json *herald = json_get(envelope->json, "herald"), *history = json_get(herald, "history");
     struct progress_state *progress = &envelope->progress;
+    int64_t redelivered = 0;
 
     if (herald && json_kind(herald) != JSON_OBJECT)
         return refuse(why, "field_invalid", "/herald", "is Herald's own and must be an object");
@@ -176,9 +177,21 @@ static int read_progress(struct envelope *envelope, struct refusal *why)
         read_count(herald, "unknowns", 1000000, &progress->unknowns, why) != 0 ||
         read_count(herald, "forbidden", 1000000, &progress->forbidden, why) != 0 ||
         read_count(herald, "deferrals", 1000000, &progress->deferrals, why) != 0 ||
-        read_count(herald, "redelivered", 1000000, &progress->redelivered, why) != 0)
+        read_count(herald, "redelivered", 1000000, &redelivered, why) != 0)
         return ERR_INVALID;
+    progress->redelivered += redelivered;
     return 0;
+}
+
+/* Whoever takes a message back from a dead worker puts this member in front of it (reap.lua); it is no part of a
+ * payload. */
+static void take_redelivered(struct envelope *envelope)
+{
+    int64_t times;
+
+    if (json_integer(json_get(envelope->json, "redelivered"), &times) && times > 0 && times < 1000000)
+        envelope->progress.redelivered = times;
+    json_remove(envelope->json, "redelivered");
 }
 
 static int read_fields(struct envelope *envelope, struct refusal *why)
@@ -289,6 +302,7 @@ int envelope_read(struct envelope *ret, const char *data, size_t len, const stru
         id_new(ret->id, wall_ms);
         return refuse(why, "json_invalid", "", "must be an object, not %s", json_kind_name(json_kind(ret->json)));
     }
+    take_redelivered(ret);
     if (is_bare_payload(ret->json))
         wrap_bare_payload(ret);
     rc = read_id(ret, wall_ms, why);

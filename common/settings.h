@@ -25,7 +25,8 @@ struct settings {
     int64_t timeout_ms, connect_timeout_ms;
     int64_t lease_ms, drain_ms;
     int64_t breaker_failures;
-    char *worker_id;
+    char *worker_id, *environment;
+    bool adopt;
 };
 
 enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4 };

@@ -19,7 +19,7 @@
 #define REQUEST_MAX         ((size_t)512 << 20) /* what Redis takes as one argument */
 
 extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
-    lua_beat[], lua_leave[], lua_status[], lua_campaign[];
+    lua_beat[], lua_leave[], lua_status[], lua_campaign[], lua_campaign_state[], lua_check[], lua_join[], lua_reap[];
 
 struct store {
     char *url;
@@ -32,7 +32,8 @@ struct store {
     unsigned failures; /* in a row */
     int last_rc;
     struct reason last_reason;
-    bool is_refused; /* Redis is there and cannot do what it is asked (OOM, READONLY); until an answer shows otherwise */
+    bool
+        is_refused; /* Redis is there and cannot do what it is asked (OOM, READONLY); until an answer shows otherwise */
 
     struct request *first, *last; /* sent ones before unsent ones */
     struct request *unsent;
@@ -46,7 +47,8 @@ static void load_scripts(struct store *store)
         [SCRIPT_ENQUEUE] = lua_enqueue, [SCRIPT_RESERVE] = lua_reserve,   [SCRIPT_SENT] = lua_sent,
         [SCRIPT_DEFER] = lua_defer,     [SCRIPT_BURY] = lua_bury,         [SCRIPT_RELEASE] = lua_release,
         [SCRIPT_HOLD] = lua_hold,       [SCRIPT_BEAT] = lua_beat,         [SCRIPT_LEAVE] = lua_leave,
-        [SCRIPT_STATUS] = lua_status,   [SCRIPT_CAMPAIGN] = lua_campaign,
+        [SCRIPT_STATUS] = lua_status,   [SCRIPT_CAMPAIGN] = lua_campaign, [SCRIPT_CAMPAIGN_STATE] = lua_campaign_state,
+        [SCRIPT_CHECK] = lua_check,     [SCRIPT_JOIN] = lua_join,         [SCRIPT_REAP] = lua_reap,
     };
 
     for (int i = 0; i < SCRIPT_COUNT; i++) {
@@ -276,7 +278,7 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
 /* Errors that say "not now" or "not here": the request was not carried out and will be, on another connection. */
 static bool is_passing_error(const char *error)
 {
-    static const char *const passing[] = {"LOADING", "READONLY",   "MASTERDOWN",  "OOM",    "BUSY",  "MISCONF",
+    static const char *const passing[] = {"LOADING",  "READONLY",   "MASTERDOWN",  "OOM",    "BUSY",  "MISCONF",
                                           "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN", "NOPERM", "NOAUTH"};
 
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {

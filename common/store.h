@@ -83,6 +83,7 @@ struct store_reserved {
     int64_t first;     /* as asked */
     int64_t wanted;    /* as asked */
     int64_t now_ms;    /* Redis' clock */
+    bool has_no_lease; /* nothing was taken: the worker's lease has run out */
     int64_t hold_ms;   /* the org is paused for so long; nothing was taken */
     int64_t window_ms; /* the window is full for so long; nothing was taken */
     int64_t due_in_ms; /* the next delayed message falls due; -1: none */
@@ -112,10 +113,64 @@ typedef void (*store_settled_fn)(void *context, int rc);
 void store_settle(struct store *store, enum store_move move, const char *worker, const struct store_settle *items,
                   size_t count, store_settled_fn done, void *context);
 
-/* --- the org and its workers (store_org.c); fire and forget --- */
+/* --- the last look (store_check.c) --- */
+
+enum store_answer {
+    STORE_GO,        /* send it now */
+    STORE_NO_LEASE,  /* send nothing: the lease has run out */
+    STORE_GONE,      /* it was taken from us */
+    STORE_WITHDRAWN, /* a late answer says that it was sent: it is counted so */
+    STORE_CANCELLED, /* its campaign: it is counted so */
+    STORE_PARKED,    /* its campaign is paused: it waits beside the list */
+    STORE_SUPPRESSED /* the person has opted out: bury it */
+};
+
+struct store_check {
+    const char *ticket, *id, *campaign;
+    struct span person; /* as in the suppression set: `sms:+13175550199` */
+    bool was_redelivered;
+    struct span
+        adopted; /* the envelope that a pushed message has from now on; counted as accepted; absent for others */
+};
+/* rc 0 and an answer for each; ERR_STATE when Redis refused; ERR_UNREACHABLE when the answer was lost (of WITHDRAWN,
+ * CANCELLED and PARKED ones the tickets are gone then). */
+typedef void (*store_checked_fn)(void *context, int rc, const enum store_answer *answers, size_t count);
+void store_check(struct store *store, const char *worker, const struct store_check *items, size_t count,
+                 store_checked_fn done, void *context);
+
+/* --- leases (store_lease.c) --- */
+
+enum store_joined {
+    STORE_JOINED,
+    STORE_NAME_TAKEN, /* a worker with this name is alive, or was until less than a lease ago */
+    STORE_NOT_HOME,   /* these queues belong to another environment */
+};
+
+struct store_identity {
+    const char *worker, *instance; /* the instance is chance: a new one at each start */
+    const char *environment;
+    int64_t lease_ms;
+};
+/* May wait. `home` gets the environment that the queues belong to when that is the trouble. */
+int store_join(struct store *store, const struct store_identity *who, bool adopt, enum store_joined *ret,
+               char home[128], int64_t patience_ms, struct reason *why);
+/* `done` is told whether the lease is ours for another lease_ms from when this was called; LOST: nobody knows. */
+enum store_beaten { STORE_LEASE_OURS, STORE_LEASE_NOT_OURS, STORE_BEAT_LOST };
+void store_beat(struct store *store, const struct store_identity *who, const char *note,
+                void (*done)(void *context, enum store_beaten beaten), void *context);
+/* Takes back what workers without a lease were holding, at most STORE_BATCH_MAX at once. */
+void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *context, int64_t taken), void *context);
+
+/* --- the org and its workers (store_org.c) --- */
+
+enum store_campaign_state { STORE_RUNNING, STORE_PAUSED, STORE_CANCELLED_FOR_GOOD };
+
+/* May wait. `ret_moved`: parked messages that went back on their lists, or ended. ERR_INVALID: there is no such
+ * campaign, or it is cancelled. */
+int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state, int64_t *ret_moved,
+                       int64_t patience_ms, struct reason *why);
 
 void store_hold(struct store *store, int64_t ms, const char *reason);
-void store_beat(struct store *store, const char *worker, int64_t lease_ms, const char *note);
 void store_leave(struct store *store, const char *worker);
 
 /* Blocks inside Redis until the list of this priority has a message (which stays there) or the time is over, then calls
@@ -143,7 +198,7 @@ struct store_worker_info {
 
 struct store_status {
     int64_t ready[PRIORITY_COUNT];
-    int64_t delayed, dead, in_flight, window_used;
+    int64_t delayed, dead, in_flight, parked, window_used;
     int64_t due_in_ms; /* -1: nothing delayed */
     int64_t hold_ms;   /* 0: not paused */
     char hold_reason[200];

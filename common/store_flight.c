@@ -36,6 +36,7 @@ static void on_reserved(struct request *request, const struct redis_reply *reply
     } else {
         view.shown.now_ms = now = redis_reply_integer(redis_reply_at(reply, 0));
         view.shown.hold_ms = redis_reply_integer(redis_reply_at(reply, 1));
+        view.shown.has_no_lease = view.shown.hold_ms < 0;
         view.shown.window_ms = redis_reply_integer(redis_reply_at(reply, 2));
         due = redis_reply_integer(redis_reply_at(reply, 3));
         if (due > 0)

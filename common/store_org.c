@@ -18,17 +18,6 @@ void store_hold(struct store *store, int64_t ms, const char *reason)
     request_submit(request);
 }
 
-void store_beat(struct store *store, const char *worker, int64_t lease_ms, const char *note)
-{
-    struct request *request = request_script(store, SCRIPT_BEAT, false, ignore);
-
-    request_text(request, worker);
-    request_number(request, lease_ms);
-    request_text(request, note);
-    request_number(request, store_limits(store)->keep_ms);
-    request_submit(request);
-}
-
 void store_leave(struct store *store, const char *worker)
 {
     struct request *request = request_script(store, SCRIPT_LEAVE, false, ignore);
@@ -61,4 +50,46 @@ void store_watch(struct store *store, enum priority priority, int64_t timeout_ms
                    (long long)(timeout_ms % 1000));
     request_text(request, seconds);
     request_submit(request);
+}
+
+static void on_campaign_changed(struct request *request, const struct redis_reply *reply)
+{
+    *(int64_t *)request->context = redis_reply_integer(reply);
+}
+
+int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state, int64_t *ret_moved,
+                       int64_t patience_ms, struct reason *why)
+{
+    static const char *const names[] = {
+        [STORE_RUNNING] = "running",
+        [STORE_PAUSED] = "paused",
+        [STORE_CANCELLED_FOR_GOOD] = "cancelled",
+    };
+    int64_t answer;
+
+    *ret_moved = 0;
+    do {
+        struct request *request = request_script(store, SCRIPT_CAMPAIGN_STATE, true, on_campaign_changed);
+        int rc;
+
+        answer = -1;
+        request->context = &answer;
+        request_text(request, campaign);
+        request_text(request, names[state]);
+        request_number(request, STORE_BATCH_MAX);
+        request_number(request, store_limits(store)->keep_ms);
+        request_submit(request);
+        rc = store_finish(store, 0, patience_ms, why);
+        if (rc != 0)
+            return rc;
+        if (answer < 0) {
+            reason_set(why,
+                       answer == -2 ? "campaign `%.64s` is cancelled, which is for good"
+                                    : "there is no campaign `%.64s` in this organisation",
+                       campaign);
+            return ERR_INVALID;
+        }
+        *ret_moved += answer;
+    } while (answer == STORE_BATCH_MAX);
+    return 0;
 }

@@ -22,6 +22,10 @@ enum script_name {
     SCRIPT_LEAVE,
     SCRIPT_STATUS,
     SCRIPT_CAMPAIGN,
+    SCRIPT_CAMPAIGN_STATE,
+    SCRIPT_CHECK,
+    SCRIPT_JOIN,
+    SCRIPT_REAP,
     SCRIPT_COUNT,
 };
 
@@ -47,6 +51,9 @@ struct request {
         store_reserved_fn reserved;
         store_settled_fn settled;
         void (*plain)(void *context);
+        store_checked_fn checked;
+        void (*beaten)(void *context, enum store_beaten beaten);
+        void (*reaped)(void *context, int64_t taken);
     } call;
     void *context;
     int64_t first, wanted, count;

@@ -19,6 +19,7 @@ enum {
     AT_AUDIT_ADDED,
     AT_COUNTERS,
     AT_WORKERS,
+    AT_PARKED,
     AT_COUNT
 };
 
@@ -105,6 +106,7 @@ static void on_status(struct request *request, const struct redis_reply *reply)
     added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)); /* 0 before Redis 7 */
     ret->audit_cut = added > ret->audit_kept ? added - ret->audit_kept : 0;
     ret->counter_count = read_counters(redis_reply_at(reply, AT_COUNTERS), ret->counters);
+    ret->parked = redis_reply_integer(redis_reply_at(reply, AT_PARKED));
     read_workers(redis_reply_at(reply, AT_WORKERS), now, ret);
 }
 

@@ -21,7 +21,7 @@ static const struct option rows[] = {
 /* accepted = the sum of all places a message can be. Messages of a plain LPUSH are counted as accepted when a worker
  * first settles them; until then they make the places more than the count (`uncounted`), never less. */
 struct sum {
-    int64_t accepted, ready, sent, places, uncounted;
+    int64_t accepted, ready, sent, cancelled, places, uncounted;
     bool is_balanced;
 };
 
@@ -32,11 +32,16 @@ static int64_t counter(const struct store_status *status, const char *name)
 
 static struct sum sum_of(const struct store_status *status)
 {
-    struct sum sum = {.accepted = counter(status, "accepted"), .sent = counter(status, "sent")};
+    struct sum sum = {
+        .accepted = counter(status, "accepted"),
+        .sent = counter(status, "sent"),
+        .cancelled = counter(status, "cancelled"),
+    };
 
     for (int i = 0; i < PRIORITY_COUNT; i++)
         sum.ready += status->ready[i];
-    sum.places = sum.ready + status->delayed + status->in_flight + status->dead + sum.sent;
+    sum.places =
+        sum.ready + status->delayed + status->parked + status->in_flight + status->dead + sum.sent + sum.cancelled;
     sum.uncounted = sum.places > sum.accepted ? sum.places - sum.accepted : 0;
     sum.is_balanced = sum.places >= sum.accepted;
     return sum;
@@ -58,9 +63,11 @@ static void print_places(const struct store_status *status, const struct sum *su
         (void)snprintf(text, sizeof(text), "%.1f s", (double)status->due_in_ms / 1000);
         terminal_row(stdout, "  the next in", text);
     }
+    terminal_row_number(stdout, "in paused campaigns", status->parked);
     terminal_row_number(stdout, "in flight", status->in_flight);
     terminal_row_number(stdout, "sent", sum->sent);
     terminal_row_number(stdout, "dead", status->dead);
+    terminal_row_number(stdout, "cancelled", sum->cancelled);
     terminal_row_number(stdout, "sum of the places", sum->places);
     (void)printf("  %s%s%s\n", terminal_paint(stdout, sum->is_balanced ? PAINT_GREEN : PAINT_RED),
                  sum->is_balanced ? "the sum is right: every message is somewhere"
@@ -138,8 +145,10 @@ static void add_places(struct buf *json, const struct store_status *status, cons
 {
     buf_printf(json,
                "\"accepted\":%" PRId64 ",\"places\":{\"ready\":%" PRId64 ",\"delayed\":%" PRId64
-               ",\"in_flight\":%" PRId64 ",\"sent\":%" PRId64 ",\"dead\":%" PRId64 "},\"ready\":{",
-               sum->accepted, sum->ready, status->delayed, status->in_flight, sum->sent, status->dead);
+               ",\"in_flight\":%" PRId64 ",\"sent\":%" PRId64 ",\"dead\":%" PRId64 ",\"parked\":%" PRId64
+               ",\"cancelled\":%" PRId64 "},\"ready\":{",
+               sum->accepted, sum->ready, status->delayed, status->in_flight, sum->sent, status->dead, status->parked,
+               sum->cancelled);
     for (int i = 0; i < PRIORITY_COUNT; i++)
         buf_printf(json, "%s\"%s\":%" PRId64, i ? "," : "", priority_name((enum priority)i), status->ready[i]);
     buf_printf(json, "},\"sum\":%" PRId64 ",\"uncounted\":%" PRId64 ",\"balanced\":%s", sum->places, sum->uncounted,

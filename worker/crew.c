@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/ids.h"
 #include "common/log.h"
 #include "worker/backoff.h"
@@ -73,6 +74,22 @@ void crew_wake_housekeeping(struct crew *crew)
     if (crew->wake_count > 0)
         http_wake(crew->wakes[0]);
     (void)pthread_mutex_unlock(&crew->lock);
+}
+
+bool crew_has_lease(struct crew *crew)
+{
+    return clock_boot_ms() < atomic_load(&crew->lease_until_ms);
+}
+
+void crew_set_lease(struct crew *crew, int64_t until_ms)
+{
+    atomic_store(&crew->lease_until_ms, until_ms);
+}
+
+void crew_lose_lease(struct crew *crew)
+{
+    atomic_store(&crew->lease_until_ms, 0);
+    crew_wake_housekeeping(crew);
 }
 
 int crew_allowance(struct crew *crew, int64_t now_ms, int64_t *ret_ask_again_ms)

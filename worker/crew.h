@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/settings.h"
+#include "common/store.h"
 #include "worker/breaker.h"
 #include "worker/forbidden.h"
 #include "worker/http.h"
@@ -22,13 +23,16 @@ struct crew {
     char worker_id[64];
     char api_url[SETTINGS_URL_MAX];
     struct token *token;
+    struct store_identity identity; /* in Redis; its texts live in worker_id, instance and environment */
+    char instance[40], environment[128];
 
     /* Set by the signal handler's thread, read by all. */
     atomic_bool is_stopping;
-    atomic_bool is_hurried; /* a second signal: end what is under way at once */
-    atomic_uint work_count; /* goes up when there may be work for those who sleep */
-    atomic_size_t sleeping; /* senders that found nothing to do and wait for a wake-up */
-    atomic_size_t running;  /* sender threads that have not ended */
+    atomic_bool is_hurried;      /* a second signal: end what is under way at once */
+    atomic_uint work_count;      /* goes up when there may be work for those who sleep */
+    atomic_size_t sleeping;      /* senders that found nothing to do and wait for a wake-up */
+    atomic_size_t running;       /* sender threads that have not ended */
+    atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
 
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
@@ -49,6 +53,11 @@ void crew_join(struct crew *crew, struct http *http);
 void crew_leave(struct crew *crew, struct http *http);
 void crew_wake_all(struct crew *crew);
 void crew_wake_housekeeping(struct crew *crew); /* it is the first that joined */
+
+/* Whether this worker owns what it took. Without a lease nothing may start: others may be sending it already. */
+bool crew_has_lease(struct crew *crew);
+void crew_set_lease(struct crew *crew, int64_t until_ms);
+void crew_lose_lease(struct crew *crew); /* Redis says that it has run out: the housekeeping beats at once */
 
 /* How many requests may be started now by whoever asks, and when to ask again (monotonic ms). 0 while the breaker is
  * open, and while a pause for want of credentials is being tried out, which one request does. */

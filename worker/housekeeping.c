@@ -8,10 +8,12 @@
 #include "common/mem.h"
 #include "common/store.h"
 
-#define TURN_MS       1000
-#define WATCH_MS      10000
-#define LEAVE_WAIT_MS 2000
-#define FETCH_BUFFER  ((size_t)32 << 10)
+#define BEATS_IN_A_LEASE 5
+#define REAP_EACH_MS     1000
+#define TURN_MS          1000
+#define WATCH_MS         10000
+#define LEAVE_WAIT_MS    2000
+#define FETCH_BUFFER     ((size_t)32 << 10)
 
 /* Waits inside Redis for one priority's list; each needs a connection of its own. */
 struct watch {
@@ -26,7 +28,10 @@ struct housekeeping {
     struct store *store;
     struct watch watches[PRIORITY_COUNT];
     struct buf fetch_body, fetch_authorization;
-    int64_t beat_at_ms;
+    int64_t beat_at_ms, beat_sent_ms; /* monotonic; clock_boot_ms */
+    bool is_beating;
+    int64_t reap_at_ms;
+    bool is_reaping;
     char note[200]; /* what is wrong, for `herald status`; "" when nothing is */
 };
 
@@ -104,17 +109,70 @@ static void take_token(struct housekeeping *keeping)
 
 /* --- the loop --- */
 
+static void on_beaten(void *context, enum store_beaten beaten)
+{
+    struct housekeeping *keeping = context;
+    struct crew *crew = keeping->crew;
+    bool had_lease = crew_has_lease(crew);
+
+    keeping->is_beating = false;
+    if (beaten == STORE_LEASE_NOT_OURS) {
+        log_error("another worker has our name; stopping", LOG_TEXT("worker", crew->worker_id));
+        crew_set_lease(crew, 0);
+        atomic_store(&crew->is_stopping, true);
+        crew_wake_all(crew);
+    }
+    if (beaten != STORE_LEASE_OURS)
+        return;
+    crew_set_lease(crew, keeping->beat_sent_ms + crew->identity.lease_ms);
+    if (!had_lease) {
+        log_info("lease", LOG_TEXT("worker", crew->worker_id));
+        crew_wake_all(crew);
+    }
+}
+
 static void beat(struct housekeeping *keeping)
 {
-    int64_t now_ms = clock_mono_ms(), lease_ms = keeping->crew->settings->lease_ms;
+    struct crew *crew = keeping->crew;
+    int64_t now_ms = clock_mono_ms();
     char note[256];
 
-    if (now_ms < keeping->beat_at_ms || !store_is_up(keeping->store))
+    if (!crew_has_lease(crew) && keeping->beat_at_ms > now_ms + TURN_MS)
+        keeping->beat_at_ms = now_ms; /* it was lost between two beats */
+    if (keeping->is_beating || now_ms < keeping->beat_at_ms || !store_is_up(keeping->store))
         return;
-    (void)snprintf(note, sizeof(note), "%s%s", crew_state_name(keeping->crew)[0] == 'c' ? "" : "circuit breaker open; ",
+    (void)snprintf(note, sizeof(note), "%s%s", crew_state_name(crew)[0] == 'c' ? "" : "circuit breaker open; ",
                    keeping->note[0] ? keeping->note : "");
-    store_beat(keeping->store, keeping->crew->worker_id, lease_ms, note);
-    keeping->beat_at_ms = now_ms + lease_ms / 3;
+    keeping->is_beating = true;
+    keeping->beat_sent_ms = clock_boot_ms();
+    keeping->beat_at_ms = now_ms + crew->identity.lease_ms / BEATS_IN_A_LEASE;
+    store_beat(keeping->store, &crew->identity, note, on_beaten, keeping);
+}
+
+static void on_reaped(void *context, int64_t taken)
+{
+    struct housekeeping *keeping = context;
+
+    keeping->is_reaping = false;
+    if (taken <= 0)
+        return;
+    log_warning("took messages back from a worker that is gone", LOG_NUMBER("count", taken));
+    (void)atomic_fetch_add(&keeping->crew->work_count, 1);
+    crew_wake_all(keeping->crew);
+    keeping->reap_at_ms = 0; /* there may be more */
+}
+
+/* Any worker reaps; the step is one in Redis, so two at once take different messages. */
+static void reap(struct housekeeping *keeping)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (keeping->is_reaping || now_ms < keeping->reap_at_ms || !crew_has_lease(keeping->crew) ||
+        !store_is_up(keeping->store))
+        return;
+    keeping->is_reaping = true;
+    keeping->reap_at_ms = now_ms + REAP_EACH_MS;
+    store_reap(keeping->store, keeping->crew->identity.lease_ms, on_reaped, keeping);
 }
 
 static int64_t wait_ms(const struct housekeeping *keeping)
@@ -139,6 +197,7 @@ static void turn(struct housekeeping *keeping)
     http_pump(keeping->http);
     take_token(keeping);
     beat(keeping);
+    reap(keeping);
     arm_watches(keeping);
     (void)store_pump(keeping->store, NULL);
     watches[0] = (struct http_watch){store_fd(keeping->store), store_wants_write(keeping->store)};

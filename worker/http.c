@@ -64,11 +64,14 @@ void http_global_clear(void)
 static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_port, int local_port)
 {
     struct transfer *transfer = user;
+    const struct http_config *config = &transfer->http->config;
 
     (void)primary_ip;
     (void)local_ip;
     (void)primary_port;
     (void)local_port;
+    if (!transfer->has_left && config->may_leave && !config->may_leave(config->may_leave_context))
+        return CURL_PREREQFUNC_ABORT;
     transfer->was_stopped = transfer->has_left;
     transfer->has_left = true;
     return transfer->was_stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;

@@ -24,6 +24,9 @@ struct http_config {
     const char *ca_file; /* NULL: the system's */
     int64_t timeout_ms, connect_timeout_ms;
     size_t max_requests; /* under way at once */
+    /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_NOT_SENT. NULL: always. */
+    bool (*may_leave)(void *context);
+    void *may_leave_context;
 };
 
 /* Once, before any thread. */

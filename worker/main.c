@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -82,14 +83,64 @@ static void name_worker(struct crew *crew, const struct settings *settings)
                    (uint32_t)random_u64());
 }
 
-/* One look at Redis before anything starts, so that a wrong URL or password is said at once and not for ever. */
-static int check_redis(const struct settings *settings, struct reason *why)
+/* What these queues belong to, unless the settings name it: the places that Redis and the API are at. */
+static void name_environment(struct crew *crew, const struct settings *settings)
+{
+    char hash[DIGEST_HEX_SIZE], text[512];
+    const char *at = strrchr(settings->redis_url, '@'); /* what stands before it is a secret and may change */
+
+    if (settings->environment) {
+        (void)snprintf(crew->environment, sizeof(crew->environment), "%s", settings->environment);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%.200s %.250s", at ? at + 1 : settings->redis_url, crew->api_url);
+    digest_sha256_hex(text, strlen(text), hash);
+    (void)snprintf(crew->environment, sizeof(crew->environment), "%.16s", hash);
+}
+
+static void name_everything(struct crew *crew, const struct settings *settings)
+{
+    name_worker(crew, settings);
+    name_environment(crew, settings);
+    (void)snprintf(crew->instance, sizeof(crew->instance), "%016" PRIx64, random_u64());
+    crew->identity = (struct store_identity){crew->worker_id, crew->instance, crew->environment, settings->lease_ms};
+}
+
+static int explain_refusal(const struct crew *crew, enum store_joined joined, const char *home, struct reason *why)
+{
+    switch (joined) {
+    case STORE_JOINED:
+        return 0;
+    case STORE_NAME_TAKEN:
+        reason_set(why, "a worker named %s is running, or was until less than --lease ago; names must differ",
+                   crew->worker_id);
+        break;
+    case STORE_NOT_HOME:
+        reason_set(
+            why,
+            "these queues belong to environment %.64s and this worker to %.64s: if they are a restored copy, sending "
+            "would send twice; if they have moved, start once with --adopt",
+            home, crew->environment);
+        break;
+    }
+    return ERR_INVALID;
+}
+
+/* Redis is there, lets us in, and the name and the queues are ours: said at once when not, before anything starts. */
+static int join(struct crew *crew, const struct settings *settings, struct reason *why)
 {
     struct store *store = NULL;
+    enum store_joined joined = STORE_NAME_TAKEN;
+    char home[128] = "";
+    int64_t asked_ms = clock_boot_ms();
     int rc = store_open(&store, settings->redis_url, settings->org, why);
 
     if (rc == 0)
-        rc = store_finish(store, 0, START_PATIENCE_MS, why);
+        rc = store_join(store, &crew->identity, settings->adopt, &joined, home, START_PATIENCE_MS, why);
+    if (rc == 0)
+        rc = explain_refusal(crew, joined, home, why);
+    if (rc == 0)
+        crew_set_lease(crew, asked_ms + settings->lease_ms);
     store_close(store);
     return rc;
 }
@@ -124,8 +175,7 @@ static int start(struct worker *worker, struct reason *why)
         .in_body = worker->settings.token_in_body,
     };
 
-    if (settings_urls(&worker->settings, worker->crew.api_url, login_url, why) != 0)
-        return ERR_INVALID;
+    (void)settings_urls(&worker->settings, worker->crew.api_url, login_url, why); /* checked before */
     (void)snprintf(token_url, sizeof(token_url), "%s/oauth/token", login_url);
     worker->token = worker->crew.token = token_create(&token);
     if (housekeeping_open(&worker->keeping, &worker->crew, why) != 0)
@@ -157,8 +207,6 @@ static int run(struct worker *worker)
     size_t lost;
     int rc;
 
-    crew_init(&worker->crew, &worker->settings, NULL);
-    name_worker(&worker->crew, &worker->settings);
     rc = start(worker, &why);
     if (rc == 0 && pthread_create(&signals, NULL, wait_for_signals, worker) != 0) {
         reason_set(&why, "the system gives no more threads");
@@ -192,6 +240,7 @@ static int usage(const struct reason *why)
 
 static int prepare_and_run(struct worker *worker)
 {
+    char login_url[SETTINGS_URL_MAX];
     struct reason why = {""};
     int rc;
 
@@ -204,7 +253,11 @@ static int prepare_and_run(struct worker *worker)
     (void)sigaddset(&worker->signals, SIGINT);
     (void)sigaddset(&worker->signals, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, &worker->signals, NULL); /* inherited by every thread */
-    rc = check_redis(&worker->settings, &why);
+    crew_init(&worker->crew, &worker->settings, NULL);
+    if (settings_urls(&worker->settings, worker->crew.api_url, login_url, &why) != 0)
+        return usage(&why);
+    name_everything(&worker->crew, &worker->settings);
+    rc = join(&worker->crew, &worker->settings, &why);
     if (rc == ERR_INVALID)
         return usage(&why);
     if (rc != 0) {

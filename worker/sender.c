@@ -9,6 +9,7 @@
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "worker/admit.h"
 #include "worker/attempt.h"
 #include "worker/sender_parts.h"
 
@@ -32,7 +33,7 @@ static int64_t first_margin_ms(const struct rate *rate)
 
 /* The grants were too old to be used when they came. The next ones may be older: Redis is slow, and a worker that keeps
  * to a margin it cannot meet would never send. */
-static void widen_margin(struct sender *sender)
+void sender_note_late(struct sender *sender)
 {
     if (sender->margin_ms < sender->crew->settings->rate.window_ms)
         sender->margin_ms *= 2;
@@ -56,6 +57,8 @@ static void note_nothing_taken(struct sender *sender, const struct store_reserve
         wait_ms = reserved->hold_ms;
     else if (reserved->window_ms > 0)
         wait_ms = reserved->window_ms;
+    else if (reserved->has_no_lease)
+        crew_lose_lease(sender->crew);
     else
         sender->is_asleep = true;
     if (reserved->due_in_ms >= 0 && reserved->due_in_ms < wait_ms)
@@ -67,8 +70,7 @@ static void note_nothing_taken(struct sender *sender, const struct store_reserve
 static void on_reserved(void *context, const struct store_reserved *reserved)
 {
     struct sender *sender = context;
-    bool is_late =
-        clock_mono_ms() - sender->asked_at_ms > sender->asked_margin_ms && sender->crew->settings->rate.limit;
+    bool is_late = clock_mono_ms() > sender->use_by_ms;
 
     sender->is_asking = false;
     if (reserved->rc != 0) { /* lost, or broken off by an error: what may have been handed to us goes back */
@@ -81,12 +83,12 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
     else if (is_late)
-        widen_margin(sender);
+        sender_note_late(sender);
     else
         narrow_margin(sender);
     for (size_t i = 0; i < reserved->count; i++)
-        attempt_admit(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late,
-                      i + 1 < reserved->count);
+        admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late);
+    admit_look(sender);
 }
 
 static bool may_ask(struct sender *sender, int64_t now_ms)
@@ -100,14 +102,15 @@ static bool may_ask(struct sender *sender, int64_t now_ms)
         sender->is_asleep = false;
     }
     return !sender->is_asking && !atomic_load(&sender->crew->is_stopping) && store_is_up(sender->store) &&
-           now_ms >= sender->next_take_ms;
+           crew_has_lease(sender->crew) && (now_ms >= sender->next_take_ms || now_ms >= sender->own_due_ms);
 }
 
 /* How many messages to ask for: what is free, in batches worth a round trip, and no more than the breaker lets out. */
 static int64_t wanted_now(struct sender *sender, int64_t now_ms, int64_t *ret_ask_again_ms)
 {
     size_t most = (size_t)sender->crew->settings->in_flight, active = http_active(sender->http);
-    size_t room = most > active ? most - active : 0;
+    size_t busy = active + sender->looks;
+    size_t room = most > busy ? most - busy : 0;
     size_t free_slots = sender->slots.count - sender->slots.used;
     int allowance;
 
@@ -144,8 +147,10 @@ static void take_more(struct sender *sender)
         return;
     sender->is_asleep = false;
     sender->is_asking = true;
+    if (now_ms >= sender->own_due_ms)
+        sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
-    sender->asked_margin_ms = sender->margin_ms;
+    sender->use_by_ms = ask.rate.limit > 0 ? now_ms + sender->margin_ms : INT64_MAX;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
 }
@@ -173,6 +178,8 @@ static int64_t wait_ms(const struct sender *sender)
         return 0;
     if (!sender->is_asking && sender->next_take_ms > now_ms && sender->next_take_ms < at_ms)
         at_ms = sender->next_take_ms;
+    if (!sender->is_asking && sender->own_due_ms > now_ms && sender->own_due_ms < at_ms)
+        at_ms = sender->own_due_ms;
     if (sender->ask_again_ms > now_ms && sender->ask_again_ms < at_ms)
         at_ms = sender->ask_again_ms;
     if (store_ms >= 0 && now_ms + store_ms < at_ms)
@@ -236,6 +243,11 @@ static void destroy(struct sender *sender)
     free(sender);
 }
 
+static bool has_lease(void *context)
+{
+    return crew_has_lease(context);
+}
+
 int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct reason *why)
 {
     const struct settings *settings = crew->settings;
@@ -245,11 +257,14 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
         .timeout_ms = settings->timeout_ms,
         .connect_timeout_ms = settings->connect_timeout_ms,
         .max_requests = (size_t)settings->in_flight,
+        .may_leave = has_lease,
+        .may_leave_context = crew,
     };
     int rc;
 
     sender->crew = crew;
     sender->margin_ms = first_margin_ms(&settings->rate);
+    sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);
     /* Twice as many slots as transfers: outcomes wait for Redis while new requests are already on their way. */

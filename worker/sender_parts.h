@@ -18,17 +18,24 @@ struct sender {
     struct token_use token;
     char prefix[16]; /* of its tickets */
 
+    struct slot *looking[STORE_BATCH_MAX]; /* wait for the last look to be asked for */
+    size_t looking_count;
+    size_t looks; /* messages whose last look has been asked for and not answered */
+
     int64_t next_ticket;
-    bool is_asking; /* a reserve is under way */
-    int64_t asked_at_ms, asked_margin_ms;
-    int64_t margin_ms;       /* how long a grant may wait before the request starts */
-    int64_t next_take_ms;    /* not before */
-    int64_t ask_again_ms;    /* when the breaker may have changed its mind */
-    int64_t clock_offset_ms; /* Redis' clock less our monotonic one */
+    bool is_asking;                 /* a reserve is under way */
+    int64_t asked_at_ms, use_by_ms; /* monotonic; when the reserve was asked for, and when its grants run out */
+    int64_t margin_ms;              /* how long a grant may wait before the request starts */
+    int64_t next_take_ms;           /* not before */
+    int64_t own_due_ms;             /* but at this time: a message that we put off falls due; INT64_MAX: none */
+    int64_t ask_again_ms;           /* when the breaker may have changed its mind */
+    int64_t clock_offset_ms;        /* Redis' clock less our monotonic one */
 
     bool is_asleep, is_counted_asleep;
     unsigned work_seen;
     int64_t stop_at_ms; /* 0 until it is to stop */
 };
+
+void sender_note_late(struct sender *sender); /* grants ran out before they could be used */
 
 #endif

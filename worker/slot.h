@@ -14,7 +14,9 @@ struct slot {
     char ticket[STORE_TICKET_SIZE];
     struct envelope envelope;
     uint64_t id_hash;
-    bool is_new; /* nobody had counted it as accepted */
+    bool is_new;                           /* nobody had counted it as accepted */
+    int64_t use_by_ms;                     /* monotonic; when its grant has run out */
+    char person[CHANNEL_ADDRESS_MAX + 16]; /* as in the suppression set; "" for a conversation */
 
     /* While the request is under way. */
     int64_t started_ms; /* monotonic */

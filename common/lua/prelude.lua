@@ -38,3 +38,10 @@ end
 local function give_back(flag, ticket)
   if flag == '1' then redis.pcall('ZREM', key('window'), ARGV[1] .. '/' .. ticket) end
 end
+-- Every beat of any worker is the org's pulse. When it has been silent for half a lease, Redis was away or all workers
+-- were, and leases have run out that nobody gave up: for one lease nobody is reaped, so that whoever is alive can say so.
+local function pulse(lease_ms)
+  local now, last = now_ms(), tonumber(call('GET', key('pulse')) or 0)
+  if now - last > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
+  call('SET', key('pulse'), string.format('%.0f', now), 'PX', lease_ms * 10)
+end

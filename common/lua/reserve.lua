@@ -4,11 +4,13 @@
 -- A grant's score is the last instant at which it may be used, so that the window is exact for requests, not for grants.
 -- ARGV: worker, ticket prefix, first ticket number, wanted, window limit (0: none), window in ms, how long a grant may
 -- wait to be used in ms.
--- Answers: now, hold in ms, wait for the window in ms, next due time or 0, then the envelopes.
+-- Answers: now, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, then the envelopes.
 local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
 expect('HLEN', 'inflight:' .. worker)
+expect('GET', 'turn')
+if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {now, -1, 0, 0} end
 local hold = call('GET', key('hold'))
 if hold then
   local until_ms = tonumber(string.match(hold, '^%d+')) or 0
@@ -27,16 +29,31 @@ local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, wan
 local letters, broken = {}, nil
 if #taken > 0 then call('ZREM', key('delayed'), unpack(taken)) end
 for i = 1, #taken do letters[i] = 'N' end
-for _, list in ipairs({{'ready:high', 'H'}, {'ready', 'N'}, {'ready:low', 'L'}}) do
-  local popped = #taken < wanted and redis.pcall('RPOP', key(list[1]), wanted - #taken)
+-- Of ten messages six are of high priority, three of normal, one of low, in that order of precedence for what is left
+-- over: nothing waits for ever behind something more urgent. Whose turn it is goes on from batch to batch.
+local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
+local function take(letter, most)
+  local popped = most > 0 and redis.pcall('RPOP', key(lists[letter]), most)
   if popped and popped.err then
     broken = popped -- no list; said once there is nothing else to take
-  elseif popped then
-    for _, envelope in ipairs(popped) do
+  else
+    for _, envelope in ipairs(popped or {}) do
       taken[#taken + 1] = envelope
-      letters[#taken] = list[2]
+      letters[#taken] = letter
     end
   end
+end
+if #taken < wanted then
+  local pattern = 'HHNHHNHHNL'
+  local want, from = wanted - #taken, tonumber(call('GET', key('turn')) or 0)
+  local share = {H = 0, N = 0, L = 0}
+  for i = from, from + want - 1 do
+    local letter = string.sub(pattern, i % 10 + 1, i % 10 + 1)
+    share[letter] = share[letter] + 1
+  end
+  for _, letter in ipairs({'H', 'N', 'L'}) do take(letter, share[letter]) end
+  for _, letter in ipairs({'H', 'N', 'L'}) do take(letter, wanted - #taken) end
+  if #taken > 0 then call('SET', key('turn'), (from + want) % 10) end
 end
 local next_due = 0
 if #taken < wanted then

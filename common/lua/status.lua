@@ -1,6 +1,6 @@
 -- Everything that `herald status` shows, read in one step so that the sum is one of one instant.
 -- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
--- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note ...).
+-- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note ...), parked.
 local now = now_ms()
 local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
 local workers = {}
@@ -13,6 +13,10 @@ for i = 1, #ids, 2 do
   workers[#workers + 1] = about[1] or ''
   workers[#workers + 1] = about[2] or ''
 end
+local parked = 0
+for _, campaign in ipairs(call('SMEMBERS', key('parked'))) do
+  parked = parked + call('LLEN', key('parked:' .. campaign))
+end
 local audit, added = call('XLEN', key('audit')), 0
 if audit > 0 then
   local info = call('XINFO', 'STREAM', key('audit'))
@@ -22,4 +26,4 @@ if audit > 0 then
 end
 return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
   call('ZCARD', key('delayed')), call('LLEN', key('dead')), call('ZCARD', key('window')), due[2] or 0,
-  call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers}
+  call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers, parked}

@@ -1,0 +1,26 @@
+-- Pauses, resumes or cancels a campaign. ARGV: campaign, `paused`, `running` or `cancelled`, most messages at once, keep_ms.
+-- Answers how many parked messages it moved (to the front of their lists) or ended; as many as asked means: call again.
+-- -1: there is no such campaign; -2: it is cancelled, which is for good.
+local campaign, state, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+expect('HLEN', 'campaign:' .. campaign, 'counts')
+expect('LLEN', 'parked:' .. campaign, 'ready:high', 'ready', 'ready:low')
+local about, parked = key('campaign:' .. campaign), key('parked:' .. campaign)
+local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
+if call('EXISTS', about) == 0 then return -1 end
+if call('HGET', about, 'state') == 'cancelled' and state ~= 'cancelled' then return -2 end
+call('HSET', about, 'state', state)
+if state == 'paused' then return 0 end
+local moved = 0
+while moved < most do
+  local held = call('LPOP', parked) -- the last parked goes to the front first, so that the first is in front at the end
+  if not held then break end
+  if state == 'cancelled' then
+    settle(campaign, '0', 'cancelled')
+  else
+    call('RPUSH', key(lists[string.sub(held, 1, 1)] or 'ready'), string.sub(held, 2))
+  end
+  moved = moved + 1
+end
+if call('EXISTS', parked) == 0 then call('SREM', key('parked'), campaign) end
+write_counts(ARGV[4])
+return moved

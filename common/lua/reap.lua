@@ -1,0 +1,73 @@
+-- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
+-- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
+-- ARGV: most messages at once, keep_ms, audit_max, lease in ms. Answers how many it took; as many as asked means: call again.
+local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+expect('LLEN', 'dead', 'ready:high', 'ready', 'ready:low')
+expect('XLEN', 'audit')
+expect('HLEN', 'counts')
+local now = now_ms()
+pulse(tonumber(ARGV[4]))
+if call('EXISTS', key('calm')) == 1 then return 0 end
+local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
+local function audit(worker, message, outcome)
+  local id = type(message.id) == 'string' and message.id or ''
+  call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. string.format('%.0f', now) ..
+    ',"what":"reap","id":' .. cjson.encode(id) .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
+    '","unknown":true}')
+end
+-- The text stays as it is but for one member in front: decoding and encoding again would change numbers and empty lists.
+local function mark(envelope)
+  local times = string.match(envelope, '^{"redelivered":(%d+),')
+  if times then return (string.gsub(envelope, '^{"redelivered":%d+,', '{"redelivered":' .. (times + 1) .. ',')) end
+  return (string.gsub(envelope, '^%s*{(%s*")', '{"redelivered":1,%1'))
+end
+local function bury(message, envelope)
+  local id = type(message.id) == 'string' and message.id or ''
+  local campaign = type(message.campaign) == 'string' and message.campaign or ''
+  local herald = type(message.herald) == 'table' and message.herald or {}
+  call('LPUSH', key('dead'), '{"id":' .. cjson.encode(id) ..
+    (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') ..
+    ',"dead_at":' .. string.format('%.0f', now) ..
+    ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
+    string.format('%.0f', tonumber(herald.attempts) or 0) .. ',"envelope":' .. mark(envelope) .. '}')
+  if id ~= '' then
+    call('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown')
+    call('PEXPIRE', key('message:' .. id), keep_ms)
+  end
+  settle(campaign, herald.accepted_at and '0' or '1', 'dead')
+  count('counts', 'dead:outcome_unknown', 1)
+  if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
+end
+local taken = 0
+for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, 16)) do
+  local inflight = key('inflight:' .. worker)
+  if taken < most then
+    local held = call('HSCAN', inflight, 0, 'COUNT', most)[2]
+    local entries = {}
+    for i = 1, #held, 2 do
+      entries[#entries + 1] = {ticket = held[i], number = tonumber(string.match(held[i], '(%d+)$')) or 0, held = held[i + 1]}
+    end
+    table.sort(entries, function(a, b) return a.number > b.number end) -- the first taken is pushed last, to the front
+    for _, entry in ipairs(entries) do
+      local envelope = string.sub(entry.held, 2)
+      local is_json, message = pcall(cjson.decode, envelope)
+      if not is_json or type(message) ~= 'table' then message = {} end
+      call('HDEL', inflight, entry.ticket)
+      if message.on_unknown == 'hold' then
+        bury(message, envelope)
+        audit(worker, message, 'dead')
+      else
+        call('RPUSH', key(lists[string.sub(entry.held, 1, 1)] or 'ready'), mark(envelope))
+        count('counts', 'redelivered', 1)
+        audit(worker, message, 'redelivered')
+      end
+      taken = taken + 1
+    end
+  end
+  if call('EXISTS', inflight) == 0 then
+    call('ZREM', key('workers'), worker)
+    call('DEL', key('worker:' .. worker))
+  end
+end
+write_counts(keep_ms)
+return taken

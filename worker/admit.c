@@ -1,0 +1,215 @@
+#include "worker/admit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/ending.h"
+
+#define POISON_DELAY_MS 1000 /* the message that failed last makes way for another probe */
+#define ERROR_MS        1000
+
+static void bury_untried(struct sender *sender, struct slot *slot, const char *reason, const char *field,
+                         const char *detail, struct span raw)
+{
+    const struct letter letter = {.reason = reason, .field = field, .detail = detail, .at_ms = ending_now_ms(sender)};
+    const struct audit_entry audit = {.what = "bury", .outcome = "dead", .reason = reason, .at_ms = letter.at_ms};
+
+    audit_write(&audit, &slot->envelope, &slot->audit);
+    log_info("dead letter", LOG_TEXT("id", slot->envelope.id), LOG_TEXT("reason", reason), LOG_TEXT("field", field),
+             LOG_TEXT("campaign", slot->envelope.campaign));
+    ending_bury(sender, slot, &letter, raw, true);
+}
+
+/* --- the start of a request --- */
+
+static void start(struct sender *sender, struct slot *slot)
+{
+    const struct route *route = slot->envelope.route;
+    char url[SETTINGS_URL_MAX + ROUTE_PATH_MAX], path[ROUTE_PATH_MAX];
+    struct http_request request = {
+        .url = url,
+        .authorization = sender->token.header,
+        .request_id = slot->envelope.id,
+        .content_type = "application/json",
+        .context = slot,
+    };
+
+    route_body(route, envelope_payload(&slot->envelope), &slot->body);
+    digest_sha256_hex(slot->body.data, slot->body.len, slot->sha256);
+    route_path(route, slot->envelope.content.conversation_id, path);
+    (void)snprintf(url, sizeof(url), "%s%s", sender->crew->api_url, path); /* both are shorter than their buffers */
+    request.body = (struct span){slot->body.data, slot->body.len};
+    slot->token_generation = sender->token.generation;
+    slot->token_was_fresh = sender->token.is_fresh;
+    slot->sent_at_ms = ending_now_ms(sender);
+    http_start(sender->http, &request);
+}
+
+/* Whether this message should make way for the one behind it: it failed last, and one probe is all there is. */
+static bool makes_way(struct sender *sender, const struct slot *slot, bool has_another)
+{
+    bool is_poison;
+
+    return has_another && crew_is_probing(sender->crew, slot->id_hash, &is_poison) && is_poison;
+}
+
+/* Redis has said that it may go. What has changed since is what this process knows itself. */
+static void start_or_return(struct sender *sender, struct slot *slot, bool has_another)
+{
+    slot->started_ms = clock_mono_ms();
+    if (ending_left_ms(sender, &slot->envelope) <= 0) {
+        bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
+    } else if (slot->started_ms > slot->use_by_ms) {
+        sender_note_late(sender);
+        ending_release(sender, slot, true);
+    } else if (atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
+        ending_release(sender, slot, true);
+    } else if (makes_way(sender, slot, has_another)) {
+        ending_defer(sender, slot, POISON_DELAY_MS, "postponed", true);
+    } else if (crew_note_start(sender->crew, slot->id_hash, slot->started_ms)) {
+        start(sender, slot);
+    } else {
+        ending_release(sender, slot, true);
+    }
+}
+
+/* --- the last look --- */
+
+struct look {
+    struct sender *sender;
+    size_t count;
+    struct slot *slots[]; /* `count` of them */
+};
+
+static void act_on(struct sender *sender, struct slot *slot, enum store_answer answer, bool has_another)
+{
+    switch (answer) {
+    case STORE_GO:
+        slot->is_new = false; /* it was counted as accepted in that step */
+        start_or_return(sender, slot, has_another);
+        break;
+    case STORE_NO_LEASE:
+        crew_lose_lease(sender->crew);
+        ending_release(sender, slot, true);
+        break;
+    case STORE_SUPPRESSED:
+        slot->is_new = false;
+        bury_untried(sender, slot, "suppressed", "", "the person has opted out", (struct span){NULL, 0});
+        break;
+    case STORE_GONE:
+    case STORE_WITHDRAWN:
+    case STORE_CANCELLED:
+    case STORE_PARKED:
+        log_debug("not sent", LOG_TEXT("id", slot->envelope.id), LOG_NUMBER("answer", answer));
+        slots_give(&sender->slots, slot);
+        break;
+    }
+}
+
+static void on_looked(void *context, int rc, const enum store_answer *answers, size_t count)
+{
+    struct look *look = context;
+    struct sender *sender = look->sender;
+
+    sender->looks -= count;
+    if (rc == ERR_STATE)
+        sender->next_take_ms = clock_mono_ms() + ERROR_MS;
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0)
+            act_on(sender, look->slots[i], answers[i], i + 1 < count);
+        else
+            ending_release(sender, look->slots[i], true); /* those that are gone are passed over */
+    }
+    free(look);
+}
+
+static struct store_check check_of(const struct slot *slot)
+{
+    return (struct store_check){
+        .ticket = slot->ticket,
+        .id = slot->envelope.id,
+        .campaign = slot->envelope.campaign,
+        .person = span_of(slot->person),
+        .was_redelivered = slot->envelope.progress.redelivered > 0,
+        .adopted = {slot->document.len ? slot->document.data : NULL, slot->document.len},
+    };
+}
+
+void admit_look(struct sender *sender)
+{
+    size_t count = sender->looking_count;
+    struct store_check items[STORE_BATCH_MAX];
+    struct look *look;
+
+    if (count == 0)
+        return;
+    look = mem_zalloc(1, sizeof(*look) + count * sizeof(struct slot *));
+    look->sender = sender;
+    look->count = count;
+    for (size_t i = 0; i < count; i++) {
+        look->slots[i] = sender->looking[i];
+        items[i] = check_of(sender->looking[i]);
+    }
+    store_check(sender->store, sender->crew->worker_id, items, count, on_looked, look); /* copies the items */
+    for (size_t i = 0; i < count; i++)
+        buf_reset(&look->slots[i]->document);
+    sender->looks += count;
+    sender->looking_count = 0;
+}
+
+/* How the suppression set names the person: `sms:+13175550199`. */
+static void name_person(struct slot *slot)
+{
+    const struct content *content = &slot->envelope.content;
+    struct span who = content->to.data ? content->to : content->external_id;
+
+    slot->person[0] = '\0';
+    if (content->channel != CHANNEL_NONE && who.data)
+        (void)snprintf(slot->person, sizeof(slot->person), "%s:%s%.*s", channel_name(content->channel),
+                       channel_has_phone_number(content->channel) ? "+" : "", (int)who.len, who.data);
+}
+
+/* A message that a plain LPUSH brought is ours from here on: with an id that stays, and counted. */
+static void adopt(struct sender *sender, struct slot *slot)
+{
+    if (!slot->is_new)
+        return;
+    slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+    envelope_write(&slot->envelope, NULL, &slot->document);
+}
+
+static void consider(struct sender *sender, struct slot *slot, struct span bytes, bool is_late)
+{
+    const struct envelope_rules rules = {.origins = sender->crew->settings->origins};
+    int64_t now_ms = ending_now_ms(sender);
+    struct refusal refusal;
+    int rc = envelope_read(&slot->envelope, bytes.data, bytes.len, &rules, now_ms, &refusal);
+
+    slot->is_new = slot->envelope.progress.accepted_at_ms == 0;
+    slot->id_hash = digest_hash64(slot->envelope.id, strlen(slot->envelope.id));
+    if (rc != 0) {
+        bury_untried(sender, slot, refusal.code, refusal.field, refusal.text, bytes);
+    } else if (slot->envelope.send_at_ms > now_ms) {
+        ending_defer(sender, slot, slot->envelope.send_at_ms - now_ms, "scheduled", true);
+    } else if (is_late || atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
+        ending_release(sender, slot, true);
+    } else {
+        name_person(slot);
+        adopt(sender, slot);
+        sender->looking[sender->looking_count++] = slot; /* a batch is STORE_BATCH_MAX at most */
+    }
+}
+
+void admit_message(struct sender *sender, int64_t ticket, struct span bytes, bool is_late)
+{
+    struct slot *slot = slots_take(&sender->slots); /* there is one: no more was asked for than is free */
+
+    (void)snprintf(slot->ticket, sizeof(slot->ticket), "%s%" PRId64, sender->prefix, ticket);
+    slot->use_by_ms = sender->use_by_ms;
+    consider(sender, slot, bytes, is_late);
+}

@@ -1,0 +1,73 @@
+#include "worker/ending.h"
+
+#include "common/clock.h"
+
+int64_t ending_now_ms(const struct sender *sender)
+{
+    return clock_mono_ms() + sender->clock_offset_ms;
+}
+
+int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope)
+{
+    int64_t now_ms = ending_now_ms(sender);
+    int64_t since_ms = envelope->progress.accepted_at_ms ? envelope->progress.accepted_at_ms : now_ms;
+    int64_t until_ms;
+
+    if (envelope->send_at_ms > since_ms)
+        since_ms = envelope->send_at_ms;
+    until_ms = since_ms + sender->crew->settings->max_age_ms;
+    if (envelope->expires_at_ms > 0 && envelope->expires_at_ms < until_ms)
+        until_ms = envelope->expires_at_ms;
+    return until_ms - now_ms;
+}
+
+struct store_settle ending_item(const struct slot *slot)
+{
+    return (struct store_settle){
+        .ticket = slot->ticket,
+        .id = slot->envelope.id,
+        .campaign = slot->envelope.campaign,
+        .is_new = slot->is_new,
+    };
+}
+
+void ending_release(struct sender *sender, struct slot *slot, bool give_back)
+{
+    struct store_settle item = ending_item(slot);
+
+    item.give_back = give_back;
+    item.audit = (struct span){slot->audit.data, slot->audit.len};
+    settler_add(&sender->settler, STORE_RELEASE, slot, &item);
+}
+
+void ending_defer(struct sender *sender, struct slot *slot, int64_t delay_ms, const char *counted_as, bool give_back)
+{
+    struct store_settle item = ending_item(slot);
+    int64_t due_ms = clock_mono_ms() + delay_ms + 1;
+
+    if (due_ms < sender->own_due_ms)
+        sender->own_due_ms = due_ms;
+    if (slot->is_new)
+        slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+    envelope_write(&slot->envelope, slot->ticket, &slot->document);
+    item.delay_ms = delay_ms;
+    item.counted_as = counted_as;
+    item.document = (struct span){slot->document.data, slot->document.len};
+    item.audit = (struct span){slot->audit.data, slot->audit.len};
+    item.give_back = give_back;
+    settler_add(&sender->settler, STORE_DEFER, slot, &item);
+}
+
+void ending_bury(struct sender *sender, struct slot *slot, const struct letter *letter, struct span raw, bool give_back)
+{
+    struct store_settle item = ending_item(slot);
+
+    if (slot->is_new)
+        slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+    letter_write(letter, &slot->envelope, raw, &slot->document);
+    item.reason = letter->reason;
+    item.document = (struct span){slot->document.data, slot->document.len};
+    item.audit = (struct span){slot->audit.data, slot->audit.len};
+    item.give_back = give_back;
+    settler_add(&sender->settler, STORE_BURY, slot, &item);
+}

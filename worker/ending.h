@@ -1,0 +1,22 @@
+/* The ends a message can have in a sender's hands, each on its way to Redis by the settler. */
+#ifndef HERALD_WORKER_ENDING_H
+#define HERALD_WORKER_ENDING_H
+
+#include "worker/letter.h"
+#include "worker/sender_parts.h"
+
+/* Redis' clock, as of its last answer: what ages and due times are measured by, on all machines alike. */
+int64_t ending_now_ms(const struct sender *sender);
+/* Until the message is too old: its own expiry, or the greatest age of any. */
+int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope);
+
+struct store_settle ending_item(const struct slot *slot); /* the parts that every end has */
+
+/* `give_back`: the grant was not used. */
+void ending_release(struct sender *sender, struct slot *slot, bool give_back);
+void ending_defer(struct sender *sender, struct slot *slot, int64_t delay_ms, const char *counted_as, bool give_back);
+/* `raw`: what came off the list, for a message that is no JSON. */
+void ending_bury(struct sender *sender, struct slot *slot, const struct letter *letter, struct span raw,
+                 bool give_back);
+
+#endif
