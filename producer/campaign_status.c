@@ -36,11 +36,12 @@ static void print_table(const char *campaign, const struct campaign_counts *coun
         (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + 5);
         terminal_row_number(stdout, text, counts->counters[i].value);
     }
-    terminal_row_number(stdout, "still to come", counts->accepted - counts->sent - counts->dead);
+    if (counts->cancelled > 0)
+        terminal_row_number(stdout, "cancelled", counts->cancelled);
+    terminal_row_number(stdout, "still to come", counts->accepted - counts->ended);
     terminal_row_number(stdout, "retries so far", counts->retries);
     if (counts->accepted > 0) {
-        (void)snprintf(text, sizeof(text), "%.1f%%",
-                       (double)(counts->sent + counts->dead) * 100 / (double)counts->accepted);
+        (void)snprintf(text, sizeof(text), "%.1f%%", (double)counts->ended * 100 / (double)counts->accepted);
         terminal_row(stdout, "done", text);
     }
 }
@@ -52,7 +53,7 @@ static void print_json(const char *campaign, const struct campaign_counts *count
     buf_init(&json, 65536);
     buf_text(&json, "{\"campaign\":");
     buf_json_text(&json, campaign);
-    buf_printf(&json, ",\"left\":%" PRId64 ",\"counters\":{", counts->accepted - counts->sent - counts->dead);
+    buf_printf(&json, ",\"left\":%" PRId64 ",\"counters\":{", counts->accepted - counts->ended);
     for (size_t i = 0; i < counts->counter_count; i++) {
         buf_text(&json, i ? "," : "");
         buf_json_text(&json, counts->counters[i].name);

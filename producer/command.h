@@ -34,8 +34,8 @@ struct command {
     enum exit_status (*run)(const struct command_call *call);
 };
 
-extern const struct command command_campaign_send, command_campaign_status, command_enqueue, command_status,
-    command_settings;
+extern const struct command command_campaign_send, command_campaign_status, command_campaign_pause,
+    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings;
 
 /* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
 enum exit_status command_fail(int rc, const struct reason *why);

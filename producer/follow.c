@@ -21,6 +21,8 @@ int campaign_read(struct store *store, const char *campaign, struct campaign_cou
     ret->accepted = store_counter(ret->counters, ret->counter_count, "accepted");
     ret->sent = store_counter(ret->counters, ret->counter_count, "sent");
     ret->dead = store_counter(ret->counters, ret->counter_count, "dead");
+    ret->cancelled = store_counter(ret->counters, ret->counter_count, "cancelled");
+    ret->ended = ret->sent + ret->dead + ret->cancelled;
     ret->retries = store_counter(ret->counters, ret->counter_count, "retries");
     ret->first_at_ms = store_counter(ret->counters, ret->counter_count, "first_at");
     return 0;
@@ -33,9 +35,8 @@ int follow_campaign(struct store *store, const char *campaign, bool is_shown, st
     int rc;
 
     progress_begin(&progress, "sending", is_shown);
-    while ((rc = campaign_read(store, campaign, &counts, why)) == 0 && counts.sent + counts.dead < counts.accepted) {
-        progress_update(&progress, (uint64_t)(counts.sent + counts.dead), (uint64_t)counts.accepted,
-                        (uint64_t)(counts.sent + counts.dead));
+    while ((rc = campaign_read(store, campaign, &counts, why)) == 0 && counts.ended < counts.accepted) {
+        progress_update(&progress, (uint64_t)counts.ended, (uint64_t)counts.accepted, (uint64_t)counts.ended);
         (void)poll(NULL, 0, LOOK_EACH_MS); /* a look now and then, for a person's eyes */
     }
     progress_end(&progress);

@@ -7,7 +7,8 @@
 #define CAMPAIGN_COUNTERS_MAX STORE_COUNTERS_MAX
 
 struct campaign_counts {
-    int64_t accepted, sent, dead, retries, first_at_ms;
+    int64_t accepted, sent, dead, cancelled, retries, first_at_ms;
+    int64_t ended; /* sent + dead + cancelled */
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX]; /* all of them, the deaths by reason among them */
 };
@@ -15,7 +16,7 @@ struct campaign_counts {
 /* ERR_INVALID when there is no such campaign. */
 int campaign_read(struct store *store, const char *campaign, struct campaign_counts *ret, struct reason *why);
 
-/* Returns 0 once sent + dead = accepted, or the err that ended it. */
+/* Returns 0 once every accepted message has ended, or the err that ended it. */
 int follow_campaign(struct store *store, const char *campaign, bool is_shown, struct reason *why);
 
 #endif
