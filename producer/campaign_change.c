@@ -55,7 +55,8 @@ static enum exit_status run_cancel(const struct command_call *call)
     return change(call, STORE_CANCELLED_FOR_GOOD, "cancelled", "waiting messages have ended");
 }
 
-#define ROWS .rows = rows, .row_count = sizeof(rows) / sizeof(rows[0]), .options_size = sizeof(struct options)
+#define ROWS                                                                                                           \
+    .words_max = 1, .rows = rows, .row_count = sizeof(rows) / sizeof(rows[0]), .options_size = sizeof(struct options)
 
 const struct command command_campaign_pause = {
     .name = "campaign pause",

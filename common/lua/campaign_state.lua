@@ -9,6 +9,7 @@ local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 if call('EXISTS', about) == 0 then return -1 end
 if call('HGET', about, 'state') == 'cancelled' and state ~= 'cancelled' then return -2 end
 call('HSET', about, 'state', state)
+keep('campaign:' .. campaign, ARGV[4])
 if state == 'paused' then return 0 end
 local moved = 0
 while moved < most do

@@ -18,10 +18,18 @@ local function count(hash, field, by)
   if not of then of = {} sums[hash] = of end
   of[field] = (of[field] or 0) + by
 end
+-- A campaign's hash goes away some time after its last message, but not while it holds something back: what is paused
+-- waits for ever, and a cancelled one is remembered for longer than any message may wait.
+local CANCELLED_MS = 400 * 24 * 3600 * 1000
+local function keep(hash, keep_ms)
+  local state = call('HGET', key(hash), 'state')
+  if state == 'paused' then call('PERSIST', key(hash))
+  else call('PEXPIRE', key(hash), state == 'cancelled' and CANCELLED_MS or keep_ms) end
+end
 local function write_counts(keep_ms)
   for hash, of in pairs(sums) do
     for field, by in pairs(of) do redis.pcall('HINCRBY', key(hash), field, by) end
-    if hash ~= 'counts' then call('PEXPIRE', key(hash), keep_ms) end
+    if hash ~= 'counts' then keep(hash, keep_ms) end
   end
 end
 -- A message leaves the hands of a worker: counted for the org and its campaign, and as accepted if a plain LPUSH
