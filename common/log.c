@@ -1,5 +1,6 @@
 #include "common/log.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,23 +20,29 @@ static const char *const level_names[] = {
 /* Set once by log_init before any thread starts. */
 static struct {
     const char *program;
-    enum log_level level;
     bool json;
-} config = {"herald", LOG_LEVEL_INFO, false};
+} config = {"herald", false};
+
+static atomic_int level_now = LOG_LEVEL_INFO;
+
+void log_set_level(const char *level)
+{
+    for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+        if (strcmp(level, level_names[i]) == 0)
+            atomic_store(&level_now, (int)i);
+    }
+}
 
 void log_init(const char *program, const char *level, const char *format)
 {
     config.program = program;
-    for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
-        if (strcmp(level, level_names[i]) == 0)
-            config.level = (enum log_level)i;
-    }
+    log_set_level(level);
     config.json = strcmp(format, "json") == 0 || (strcmp(format, "auto") == 0 && !isatty(STDERR_FILENO));
 }
 
 bool log_is_on(enum log_level level)
 {
-    return level <= config.level;
+    return (int)level <= atomic_load_explicit(&level_now, memory_order_relaxed);
 }
 
 static bool needs_quotes(const char *text)

@@ -33,6 +33,7 @@ struct log_field {
 
 /* Once, before any thread: `level` and `format` are the texts of the settings, already checked. */
 void log_init(const char *program, const char *level, const char *format);
+void log_set_level(const char *level); /* any time */
 bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *what, const struct log_field *fields, size_t count);
 

@@ -19,7 +19,7 @@
 #define CREW_THREADS_MAX 256
 
 struct crew {
-    const struct settings *settings;
+    const struct settings *_Atomic settings; /* those in force; others take their place on SIGHUP */
     char worker_id[64];
     char api_url[SETTINGS_URL_MAX];
     struct token *token;

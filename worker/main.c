@@ -2,7 +2,8 @@
  *
  * Start: settings, connections checked, housekeeping, senders. Stop, on SIGTERM or SIGINT: senders take nothing more,
  * finish what is under way within --drain, give the rest back; the housekeeping ends when they have. A second signal
- * ends what is under way at once. Exit status: 0 done, 1 failed, 2 wrong use, 4 Redis out of reach at the start. */
+ * ends what is under way at once. SIGHUP reads
+ * settings and secrets again. Exit status: 0 done, 1 failed, 2 wrong use, 4 Redis out of reach at the start. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,25 +13,30 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/digest.h"
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/settings.h"
-#include "common/store.h"
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
+#include "worker/identity.h"
 #include "worker/sender.h"
 
-#define EXIT_DONE         0
-#define EXIT_FAILED       1
-#define EXIT_USAGE        2
-#define EXIT_UNREACHABLE  4
+#define EXIT_DONE        0
+#define EXIT_FAILED      1
+#define EXIT_USAGE       2
+#define EXIT_UNREACHABLE 4
 
-#define START_PATIENCE_MS 5000
+/* The settings in force, and those before them. */
+struct generation {
+    struct settings settings;
+    struct generation *older;
+};
 
 struct worker {
-    struct settings settings;
+    struct generation *generation;
+    int argc;
+    char *const *argv; /* without the program's name */
     struct crew crew;
     struct token *token;
     struct housekeeping *keeping;
@@ -69,80 +75,36 @@ static int check_settings(const struct settings *settings, struct reason *why)
     return 0;
 }
 
-static void name_worker(struct crew *crew, const struct settings *settings)
+/* SIGHUP: the files and the command line are read again. What threads were made of (their number, addresses, time-outs,
+ * names) stays as it is until the next start; everything else counts from now on. Settings that are no longer in force
+ * are kept until the end, since a sender may be reading them. */
+static void reload(struct worker *worker)
 {
-    char host[24] = "";
+    struct generation *next = mem_zalloc(1, sizeof(*next));
+    const struct settings *now = &worker->generation->settings;
+    const struct option_set set = settings_set(&next->settings, SETTINGS_WORKER);
+    struct option_words words;
+    struct reason why = {""};
 
-    if (settings->worker_id) {
-        (void)snprintf(crew->worker_id, sizeof(crew->worker_id), "%s", settings->worker_id);
+    if (options_load(&set, 1, worker->argc, worker->argv, &words, &why) != 0 ||
+        check_settings(&next->settings, &why) != 0) {
+        log_error("settings not read again; the old ones stay in force", LOG_TEXT("reason", why.text));
+        options_clear(&set, 1);
+        free(next);
         return;
     }
-    if (gethostname(host, sizeof(host) - 1) != 0 || !id_is_valid(host, strlen(host)))
-        (void)snprintf(host, sizeof(host), "worker");
-    (void)snprintf(crew->worker_id, sizeof(crew->worker_id), "%s.%ld.%08" PRIx32, host, (long)getpid(),
-                   (uint32_t)random_u64());
-}
-
-/* What these queues belong to, unless the settings name it: the places that Redis and the API are at. */
-static void name_environment(struct crew *crew, const struct settings *settings)
-{
-    char hash[DIGEST_HEX_SIZE], text[512];
-    const char *at = strrchr(settings->redis_url, '@'); /* what stands before it is a secret and may change */
-
-    if (settings->environment) {
-        (void)snprintf(crew->environment, sizeof(crew->environment), "%s", settings->environment);
-        return;
-    }
-    (void)snprintf(text, sizeof(text), "%.200s %.250s", at ? at + 1 : settings->redis_url, crew->api_url);
-    digest_sha256_hex(text, strlen(text), hash);
-    (void)snprintf(crew->environment, sizeof(crew->environment), "%.16s", hash);
-}
-
-static void name_everything(struct crew *crew, const struct settings *settings)
-{
-    name_worker(crew, settings);
-    name_environment(crew, settings);
-    (void)snprintf(crew->instance, sizeof(crew->instance), "%016" PRIx64, random_u64());
-    crew->identity = (struct store_identity){crew->worker_id, crew->instance, crew->environment, settings->lease_ms};
-}
-
-static int explain_refusal(const struct crew *crew, enum store_joined joined, const char *home, struct reason *why)
-{
-    switch (joined) {
-    case STORE_JOINED:
-        return 0;
-    case STORE_NAME_TAKEN:
-        reason_set(why, "a worker named %s is running, or was until less than --lease ago; names must differ",
-                   crew->worker_id);
-        break;
-    case STORE_NOT_HOME:
-        reason_set(
-            why,
-            "these queues belong to environment %.64s and this worker to %.64s: if they are a restored copy, sending "
-            "would send twice; if they have moved, start once with --adopt",
-            home, crew->environment);
-        break;
-    }
-    return ERR_INVALID;
-}
-
-/* Redis is there, lets us in, and the name and the queues are ours: said at once when not, before anything starts. */
-static int join(struct crew *crew, const struct settings *settings, struct reason *why)
-{
-    struct store *store = NULL;
-    enum store_joined joined = STORE_NAME_TAKEN;
-    char home[128] = "";
-    int64_t asked_ms = clock_boot_ms();
-    int rc = store_open(&store, settings->redis_url, settings->org, why);
-
-    if (rc == 0)
-        rc = store_join(store, &crew->identity, settings->adopt, &joined, home, START_PATIENCE_MS, why);
-    if (rc == 0)
-        rc = explain_refusal(crew, joined, home, why);
-    if (rc == 0)
-        crew_set_lease(crew, asked_ms + settings->lease_ms);
-    store_close(store);
-    return rc;
+    next->settings.threads = now->threads;
+    next->settings.in_flight = now->in_flight;
+    next->settings.lease_ms = now->lease_ms;
+    next->settings.timeout_ms = now->timeout_ms;
+    next->settings.connect_timeout_ms = now->connect_timeout_ms;
+    next->older = worker->generation;
+    worker->generation = next;
+    worker->crew.settings = &next->settings;
+    log_set_level(next->settings.log_level);
+    token_set_credentials(worker->token, next->settings.client_id, next->settings.client_secret);
+    log_info("settings read again");
+    crew_wake_all(&worker->crew);
 }
 
 static void *wait_for_signals(void *argument)
@@ -156,6 +118,10 @@ static void *wait_for_signals(void *argument)
                 break;
             continue;
         }
+        if (number == SIGHUP) {
+            reload(worker);
+            continue;
+        }
         if (atomic_load(&worker->crew.is_stopping))
             atomic_store(&worker->crew.is_hurried, true);
         atomic_store(&worker->crew.is_stopping, true);
@@ -167,20 +133,21 @@ static void *wait_for_signals(void *argument)
 
 static int start(struct worker *worker, struct reason *why)
 {
+    const struct settings *settings = &worker->generation->settings;
     char login_url[SETTINGS_URL_MAX], token_url[SETTINGS_URL_MAX + 16];
     struct token_config token = {
         .url = token_url,
-        .client_id = worker->settings.client_id,
-        .client_secret = worker->settings.client_secret,
-        .in_body = worker->settings.token_in_body,
+        .client_id = settings->client_id,
+        .client_secret = settings->client_secret,
+        .in_body = settings->token_in_body,
     };
 
-    (void)settings_urls(&worker->settings, worker->crew.api_url, login_url, why); /* checked before */
+    (void)settings_urls(settings, worker->crew.api_url, login_url, why); /* checked before */
     (void)snprintf(token_url, sizeof(token_url), "%s/oauth/token", login_url);
     worker->token = worker->crew.token = token_create(&token);
     if (housekeeping_open(&worker->keeping, &worker->crew, why) != 0)
         return ERR_INVALID;
-    for (unsigned i = 0; i < (unsigned)worker->settings.threads; i++) {
+    for (unsigned i = 0; i < (unsigned)settings->threads; i++) {
         int rc = sender_start(&worker->senders[i], &worker->crew, i, why);
 
         if (rc != 0)
@@ -202,6 +169,7 @@ static size_t stop(struct worker *worker)
 
 static int run(struct worker *worker)
 {
+    const struct settings *settings = &worker->generation->settings;
     struct reason why = {""};
     pthread_t signals;
     size_t lost;
@@ -213,8 +181,8 @@ static int run(struct worker *worker)
         rc = ERR_LIMIT;
     }
     if (rc == 0) {
-        log_info("ready", LOG_TEXT("worker", worker->crew.worker_id), LOG_TEXT("org", worker->settings.org),
-                 LOG_NUMBER("threads", worker->settings.threads), LOG_NUMBER("in_flight", worker->settings.in_flight));
+        log_info("ready", LOG_TEXT("worker", worker->crew.worker_id), LOG_TEXT("org", settings->org),
+                 LOG_NUMBER("threads", settings->threads), LOG_NUMBER("in_flight", settings->in_flight));
         housekeeping_run(worker->keeping);
         (void)pthread_kill(signals, SIGUSR1); /* ends wait_for_signals; the thread is there until joined */
         (void)pthread_join(signals, NULL);
@@ -240,24 +208,26 @@ static int usage(const struct reason *why)
 
 static int prepare_and_run(struct worker *worker)
 {
+    const struct settings *settings = &worker->generation->settings;
     char login_url[SETTINGS_URL_MAX];
     struct reason why = {""};
     int rc;
 
-    log_init("herald-worker", worker->settings.log_level, worker->settings.log_format);
-    if (check_settings(&worker->settings, &why) != 0)
+    log_init("herald-worker", settings->log_level, settings->log_format);
+    if (check_settings(settings, &why) != 0)
         return usage(&why);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     (void)sigemptyset(&worker->signals);
     (void)sigaddset(&worker->signals, SIGTERM);
     (void)sigaddset(&worker->signals, SIGINT);
+    (void)sigaddset(&worker->signals, SIGHUP);
     (void)sigaddset(&worker->signals, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, &worker->signals, NULL); /* inherited by every thread */
-    crew_init(&worker->crew, &worker->settings, NULL);
-    if (settings_urls(&worker->settings, worker->crew.api_url, login_url, &why) != 0)
+    crew_init(&worker->crew, settings, NULL);
+    if (settings_urls(settings, worker->crew.api_url, login_url, &why) != 0)
         return usage(&why);
-    name_everything(&worker->crew, &worker->settings);
-    rc = join(&worker->crew, &worker->settings, &why);
+    identity_choose(&worker->crew, settings);
+    rc = identity_join(&worker->crew, settings, &why);
     if (rc == ERR_INVALID)
         return usage(&why);
     if (rc != 0) {
@@ -271,15 +241,31 @@ static int prepare_and_run(struct worker *worker)
     return rc;
 }
 
+static void clear_generations(struct generation *generation)
+{
+    while (generation) {
+        struct generation *older = generation->older;
+        const struct option_set set = settings_set(&generation->settings, SETTINGS_WORKER);
+
+        options_clear(&set, 1);
+        free(generation);
+        generation = older;
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct worker *worker = mem_zalloc(1, sizeof(*worker));
-    const struct option_set set = settings_set(&worker->settings, SETTINGS_WORKER);
+    struct option_set set;
     struct option_words words;
     struct reason why = {""};
     int rc = EXIT_DONE;
 
-    if (options_load(&set, 1, argc - 1, argv + 1, &words, &why) != 0) {
+    worker->generation = mem_zalloc(1, sizeof(*worker->generation));
+    worker->argc = argc - 1;
+    worker->argv = argv + 1;
+    set = settings_set(&worker->generation->settings, SETTINGS_WORKER);
+    if (options_load(&set, 1, worker->argc, worker->argv, &words, &why) != 0) {
         rc = usage(&why);
     } else if (words.wants_help) {
         print_help(&set);
@@ -291,7 +277,7 @@ int main(int argc, char **argv)
     } else {
         rc = prepare_and_run(worker);
     }
-    options_clear(&set, 1);
+    clear_generations(worker->generation);
     free(worker);
     return rc;
 }
