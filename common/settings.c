@@ -53,6 +53,8 @@ static const struct option rows[] = {
      .value = "N", SENDS, .help = "requests under way at once, for each thread"},
     {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", SENDS,
      .help = "at most L requests in any W seconds, over all workers of the org; or unlimited"},
+    {"sender-rate", "HERALD_SENDER_RATE", OPTION_RATE, AT(sender_rate), .fallback = "unlimited", .value = "L/Ws", SENDS,
+     .help = "at most L requests in any W seconds from one sender address: a phone number has a speed of its own"},
     {"max-attempts", "HERALD_MAX_ATTEMPTS", OPTION_NUMBER, AT(max_attempts), .fallback = "8", .min = 1, .max = 100,
      .value = "N", SENDS, .help = "attempts before a message is a dead letter"},
     {"max-age", "HERALD_MAX_AGE", OPTION_DURATION, AT(max_age_ms), .fallback = "24h", .min = SECOND, .max = 90 * DAY,

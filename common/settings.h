@@ -19,7 +19,7 @@ struct settings {
     char *ca_file;
 
     int64_t threads, in_flight;
-    struct rate rate;
+    struct rate rate, sender_rate;
     int64_t max_attempts, max_age_ms;
     int64_t retry_base_ms, retry_cap_ms;
     int64_t timeout_ms, connect_timeout_ms;

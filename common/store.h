@@ -116,26 +116,37 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
 /* --- the last look (store_check.c) --- */
 
 enum store_answer {
-    STORE_GO,        /* send it now */
-    STORE_NO_LEASE,  /* send nothing: the lease has run out */
-    STORE_GONE,      /* it was taken from us */
-    STORE_WITHDRAWN, /* a late answer says that it was sent: it is counted so */
-    STORE_CANCELLED, /* its campaign: it is counted so */
-    STORE_PARKED,    /* its campaign is paused: it waits beside the list */
-    STORE_SUPPRESSED /* the person has opted out: bury it */
+    STORE_GO,         /* send it now */
+    STORE_NO_LEASE,   /* send nothing: the lease has run out */
+    STORE_GONE,       /* it was taken from us */
+    STORE_WITHDRAWN,  /* a late answer says that it was sent: it is counted so */
+    STORE_CANCELLED,  /* its campaign: it is counted so */
+    STORE_PARKED,     /* its campaign is paused: it waits beside the list */
+    STORE_SUPPRESSED, /* the person has opted out: bury it */
+    STORE_SENDER_FULL /* its sender has a window of its own, and that is full: put it off */
 };
 
 struct store_check {
     const char *ticket, *id, *campaign;
     struct span person; /* as in the suppression set: `sms:+13175550199` */
     bool was_redelivered;
+    struct span sender; /* the address it goes out from */
     struct span
         adopted; /* the envelope that a pushed message has from now on; counted as accepted; absent for others */
 };
 /* rc 0 and an answer for each; ERR_STATE when Redis refused; ERR_UNREACHABLE when the answer was lost (of WITHDRAWN,
  * CANCELLED and PARKED ones the tickets are gone then). */
-typedef void (*store_checked_fn)(void *context, int rc, const enum store_answer *answers, size_t count);
-void store_check(struct store *store, const char *worker, const struct store_check *items, size_t count,
+struct store_checked {
+    enum store_answer answer;
+    int64_t wait_ms; /* of SENDER_FULL */
+};
+typedef void (*store_checked_fn)(void *context, int rc, const struct store_checked *answers, size_t count);
+struct store_look {
+    const char *worker;
+    struct rate sender_rate; /* of each sender address; limit 0: none */
+    int64_t margin_ms;       /* how long a grant may wait to be used */
+};
+void store_check(struct store *store, const struct store_look *look, const struct store_check *items, size_t count,
                  store_checked_fn done, void *context);
 
 /* --- leases (store_lease.c) --- */
@@ -171,6 +182,8 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
                        int64_t patience_ms, struct reason *why);
 
 void store_hold(struct store *store, int64_t ms, const char *reason);
+/* A request left after its grant had run out: the grant counts from now on. */
+void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender);
 void store_leave(struct store *store, const char *worker);
 
 /* Blocks inside Redis until the list of this priority has a message (which stays there) or the time is over, then calls

@@ -18,6 +18,16 @@ void store_hold(struct store *store, int64_t ms, const char *reason)
     request_submit(request);
 }
 
+void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)
+{
+    struct request *request = request_script(store, SCRIPT_TOUCH, false, ignore);
+
+    request_text(request, worker);
+    request_text(request, ticket);
+    request_bytes(request, sender.data, sender.len);
+    request_submit(request);
+}
+
 void store_leave(struct store *store, const char *worker)
 {
     struct request *request = request_script(store, SCRIPT_LEAVE, false, ignore);

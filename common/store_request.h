@@ -26,6 +26,7 @@ enum script_name {
     SCRIPT_CHECK,
     SCRIPT_JOIN,
     SCRIPT_REAP,
+    SCRIPT_TOUCH,
     SCRIPT_COUNT,
 };
 

@@ -86,9 +86,9 @@ struct look {
     struct slot *slots[]; /* `count` of them */
 };
 
-static void act_on(struct sender *sender, struct slot *slot, enum store_answer answer, bool has_another)
+static void act_on(struct sender *sender, struct slot *slot, const struct store_checked *checked, bool has_another)
 {
-    switch (answer) {
+    switch (checked->answer) {
     case STORE_GO:
         slot->is_new = false; /* it was counted as accepted in that step */
         start_or_return(sender, slot, has_another);
@@ -101,17 +101,21 @@ static void act_on(struct sender *sender, struct slot *slot, enum store_answer a
         slot->is_new = false;
         bury_untried(sender, slot, "suppressed", "", "the person has opted out", (struct span){NULL, 0});
         break;
+    case STORE_SENDER_FULL:
+        slot->is_new = false;
+        ending_defer(sender, slot, checked->wait_ms, "sender_waits", true);
+        break;
     case STORE_GONE:
     case STORE_WITHDRAWN:
     case STORE_CANCELLED:
     case STORE_PARKED:
-        log_debug("not sent", LOG_TEXT("id", slot->envelope.id), LOG_NUMBER("answer", answer));
+        log_debug("not sent", LOG_TEXT("id", slot->envelope.id), LOG_NUMBER("answer", checked->answer));
         slots_give(&sender->slots, slot);
         break;
     }
 }
 
-static void on_looked(void *context, int rc, const enum store_answer *answers, size_t count)
+static void on_looked(void *context, int rc, const struct store_checked *answers, size_t count)
 {
     struct look *look = context;
     struct sender *sender = look->sender;
@@ -121,7 +125,7 @@ static void on_looked(void *context, int rc, const enum store_answer *answers, s
         sender->next_take_ms = clock_mono_ms() + ERROR_MS;
     for (size_t i = 0; i < count; i++) {
         if (rc == 0)
-            act_on(sender, look->slots[i], answers[i], i + 1 < count);
+            act_on(sender, look->slots[i], &answers[i], i + 1 < count);
         else
             ending_release(sender, look->slots[i], true); /* those that are gone are passed over */
     }
@@ -136,6 +140,7 @@ static struct store_check check_of(const struct slot *slot)
         .campaign = slot->envelope.campaign,
         .person = span_of(slot->person),
         .was_redelivered = slot->envelope.progress.redelivered > 0,
+        .sender = slot->envelope.content.from,
         .adopted = {slot->document.len ? slot->document.data : NULL, slot->document.len},
     };
 }
@@ -144,6 +149,8 @@ void admit_look(struct sender *sender)
 {
     size_t count = sender->looking_count;
     struct store_check items[STORE_BATCH_MAX];
+    const struct settings *settings = sender->crew->settings;
+    const struct store_look about = {sender->crew->worker_id, settings->sender_rate, sender->margin_ms};
     struct look *look;
 
     if (count == 0)
@@ -155,7 +162,7 @@ void admit_look(struct sender *sender)
         look->slots[i] = sender->looking[i];
         items[i] = check_of(sender->looking[i]);
     }
-    store_check(sender->store, sender->crew->worker_id, items, count, on_looked, look); /* copies the items */
+    store_check(sender->store, &about, items, count, on_looked, look); /* copies the items */
     for (size_t i = 0; i < count; i++)
         buf_reset(&look->slots[i]->document);
     sender->looks += count;

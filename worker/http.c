@@ -70,7 +70,7 @@ static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_
     (void)local_ip;
     (void)primary_port;
     (void)local_port;
-    if (!transfer->has_left && config->may_leave && !config->may_leave(config->may_leave_context))
+    if (!transfer->has_left && config->may_leave && !config->may_leave(config->may_leave_context, transfer->context))
         return CURL_PREREQFUNC_ABORT;
     transfer->was_stopped = transfer->has_left;
     transfer->has_left = true;

@@ -25,7 +25,7 @@ struct http_config {
     int64_t timeout_ms, connect_timeout_ms;
     size_t max_requests; /* under way at once */
     /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_NOT_SENT. NULL: always. */
-    bool (*may_leave)(void *context);
+    bool (*may_leave)(void *context, void *request_context);
     void *may_leave_context;
 };
 

@@ -13,15 +13,17 @@
 #include "worker/attempt.h"
 #include "worker/sender_parts.h"
 
-#define IDLE_MS         1000 /* an idle sender looks by itself so often, should a wake-up be lost */
-#define ERROR_MS        1000
-#define DRAIN_RECORD_MS 5000 /* beyond the drain, for outcomes that Redis has not taken */
-#define MARGIN_SHARE    200  /* a grant may wait this part of the window to be used: half a percent */
-#define MARGIN_MIN_MS   1
-#define MARGIN_MAX_MS   250
+#define IDLE_MS          1000 /* an idle sender looks by itself so often, should a wake-up be lost */
+#define ERROR_MS         1000
+#define DRAIN_RECORD_MS  5000 /* beyond the drain, for outcomes that Redis has not taken */
+#define MARGIN_SHARE     200  /* a grant may wait this part of the window to be used: half a percent */
+#define MARGIN_MIN_MS    1
+#define MARGIN_MAX_MS    250
+#define MARGIN_WIDEST_MS 10000
 
-static int64_t first_margin_ms(const struct rate *rate)
+static int64_t first_margin_ms(const struct settings *settings)
 {
+    const struct rate *rate = settings->rate.limit > 0 ? &settings->rate : &settings->sender_rate;
     int64_t margin = rate->window_ms / MARGIN_SHARE;
 
     if (margin > MARGIN_MAX_MS)
@@ -35,7 +37,7 @@ static int64_t first_margin_ms(const struct rate *rate)
  * to a margin it cannot meet would never send. */
 void sender_note_late(struct sender *sender)
 {
-    if (sender->margin_ms < sender->crew->settings->rate.window_ms)
+    if (sender->margin_ms < MARGIN_WIDEST_MS)
         sender->margin_ms *= 2;
     log_warning("Redis answers slowly; rate grants ran out before they could be used",
                 LOG_NUMBER("margin_ms", sender->margin_ms));
@@ -44,7 +46,7 @@ void sender_note_late(struct sender *sender)
 /* Redis is quick again: a wide margin keeps grants in the window for longer than needed. */
 static void narrow_margin(struct sender *sender)
 {
-    if (sender->margin_ms / 2 >= first_margin_ms(&sender->crew->settings->rate) &&
+    if (sender->margin_ms / 2 >= first_margin_ms(sender->crew->settings) &&
         clock_mono_ms() - sender->asked_at_ms < sender->margin_ms / 4)
         sender->margin_ms /= 2;
 }
@@ -150,7 +152,8 @@ static void take_more(struct sender *sender)
     if (now_ms >= sender->own_due_ms)
         sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
-    sender->use_by_ms = ask.rate.limit > 0 ? now_ms + sender->margin_ms : INT64_MAX;
+    sender->use_by_ms =
+        ask.rate.limit > 0 || sender->crew->settings->sender_rate.limit > 0 ? now_ms + sender->margin_ms : INT64_MAX;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
 }
@@ -243,9 +246,21 @@ static void destroy(struct sender *sender)
     free(sender);
 }
 
-static bool has_lease(void *context)
+/* The connection is there and the request is about to go. */
+static bool may_leave(void *context, void *request_context)
 {
-    return crew_has_lease(context);
+    struct sender *sender = context;
+    const struct slot *slot = request_context;
+    struct span from = {NULL, 0};
+
+    if (!crew_has_lease(sender->crew))
+        return false;
+    if (clock_mono_ms() > slot->use_by_ms) {
+        if (sender->crew->settings->sender_rate.limit > 0)
+            from = slot->envelope.content.from;
+        store_touch(sender->store, sender->crew->worker_id, slot->ticket, from);
+    }
+    return true;
 }
 
 int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct reason *why)
@@ -257,13 +272,13 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
         .timeout_ms = settings->timeout_ms,
         .connect_timeout_ms = settings->connect_timeout_ms,
         .max_requests = (size_t)settings->in_flight,
-        .may_leave = has_lease,
-        .may_leave_context = crew,
+        .may_leave = may_leave,
+        .may_leave_context = sender,
     };
     int rc;
 
     sender->crew = crew;
-    sender->margin_ms = first_margin_ms(&settings->rate);
+    sender->margin_ms = first_margin_ms(settings);
     sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);

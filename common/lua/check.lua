@@ -1,26 +1,45 @@
--- The last look before messages are sent. ARGV: worker, keep_ms, then for each: ticket, id, campaign, suppression entry of
--- the address, 1 if it was redelivered, and for one that a plain LPUSH brought the envelope it is to have from now on,
--- with the id that Genesys will see; '' for others. Answers one letter for each:
+-- The last look before messages are sent. ARGV: worker, keep_ms, the window of each sender address: limit (0: none), ms and
+-- how long a grant may wait to be used in ms; then for each message: ticket, id, campaign, suppression entry of the address,
+-- 1 if it was redelivered, sender, and for one that a plain LPUSH brought the envelope it is to have from now on, with the
+-- id that Genesys will see; '' for others. Answers a text with one letter for each, and then how long each `r` is to wait:
 -- y send it; l no lease (send nothing); g gone, it was taken from us; w withdrawn, a late answer says that it was sent;
 -- c its campaign is cancelled; p its campaign is paused; s the address has opted out (the worker buries it).
--- For w, c and p everything is done here.
+-- r its sender's window is full: put it off. For w, c and p everything is done here.
 local worker, keep_ms = ARGV[1], tonumber(ARGV[2])
 expect('HLEN', 'inflight:' .. worker, 'counts')
 expect('SCARD', 'suppressed', 'parked')
 local inflight = key('inflight:' .. worker)
 local has_lease = tonumber(call('ZSCORE', key('workers'), worker) or 0) > now_ms()
-local states, answers = {}, {}
+local sender_limit, sender_ms, margin_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local states, answers, waits = {}, {}, {}
+-- A grant of the sender's own window; nil, or how long to wait for one. Those who wait are spread over the time to come,
+-- each on a place of its own, so that each is put off once and not again and again.
+local function sender_wait(sender, ticket)
+  if sender_limit == 0 or sender == '' then return nil end
+  local window, place = key('window:' .. sender), key('place:' .. sender)
+  local now = now_ms()
+  call('ZREMRANGEBYSCORE', window, '-inf', now - sender_ms - 1)
+  if call('ZCARD', window) < sender_limit then
+    call('ZADD', window, now + margin_ms, worker .. '/' .. ticket)
+    call('PEXPIRE', window, sender_ms + margin_ms + 1000)
+    return nil
+  end
+  local oldest = call('ZRANGE', window, 0, 0, 'WITHSCORES')
+  local due = math.max(tonumber(oldest[2]) + sender_ms + 2, tonumber(call('GET', place) or 0) + math.ceil(sender_ms / sender_limit))
+  call('SET', place, string.format('%.0f', due), 'PX', math.max(1, math.ceil(due - now)))
+  return math.max(1, due - now)
+end
 local function state_of(campaign)
   if campaign == '' then return '' end
   if not states[campaign] then states[campaign] = call('HGET', key('campaign:' .. campaign), 'state') or '' end
   return states[campaign]
 end
-for i = 3, #ARGV, 6 do
+for i = 6, #ARGV, 7 do
   local ticket, id, campaign = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local held = call('HGET', inflight, ticket)
   local answer = 'y'
-  if held and has_lease and ARGV[i + 5] ~= '' then
-    held = string.sub(held, 1, 1) .. ARGV[i + 5]
+  if held and has_lease and ARGV[i + 6] ~= '' then
+    held = string.sub(held, 1, 1) .. ARGV[i + 6]
     call('HSET', inflight, ticket, held)
     count('counts', 'accepted', 1)
     if campaign ~= '' then count('campaign:' .. campaign, 'accepted', 1) end
@@ -42,6 +61,12 @@ for i = 3, #ARGV, 6 do
     call('SADD', key('parked'), campaign)
   elseif call('SISMEMBER', key('suppressed'), ARGV[i + 3]) == 1 then
     answer = 's'
+  else
+    local wait = sender_wait(ARGV[i + 5], ticket)
+    if wait then
+      answer = 'r'
+      waits[#waits + 1] = wait
+    end
   end
   if answer == 'w' or answer == 'c' or answer == 'p' then
     call('HDEL', inflight, ticket)
@@ -50,4 +75,5 @@ for i = 3, #ARGV, 6 do
   answers[#answers + 1] = answer
 end
 write_counts(keep_ms)
-return table.concat(answers)
+table.insert(waits, 1, table.concat(answers))
+return waits

@@ -1,0 +1,6 @@
+-- A request left later than its grant allowed for (a new connection had to be made): the grant counts from now. ARGV:
+-- worker, ticket, sender or ''. Grants that are not there any more are passed over.
+local now, member = now_ms(), ARGV[1] .. '/' .. ARGV[2]
+call('ZADD', key('window'), 'XX', 'GT', now, member)
+if ARGV[3] ~= '' then call('ZADD', key('window:' .. ARGV[3]), 'XX', 'GT', now, member) end
+return 1
