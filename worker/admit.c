@@ -65,7 +65,7 @@ static void start_or_return(struct sender *sender, struct slot *slot, bool has_a
     if (ending_left_ms(sender, &slot->envelope) <= 0) {
         bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
     } else if (slot->started_ms > slot->use_by_ms) {
-        sender_note_late(sender);
+        grant_note_late(&sender->grant);
         ending_release(sender, slot, true);
     } else if (atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
         ending_release(sender, slot, true);
@@ -150,7 +150,7 @@ void admit_look(struct sender *sender)
     size_t count = sender->looking_count;
     struct store_check items[STORE_BATCH_MAX];
     const struct settings *settings = sender->crew->settings;
-    const struct store_look about = {sender->crew->worker_id, settings->sender_rate, sender->margin_ms};
+    const struct store_look about = {sender->crew->worker_id, settings->sender_rate, sender->grant.margin_ms};
     struct look *look;
 
     if (count == 0)

@@ -13,43 +13,11 @@
 #include "worker/attempt.h"
 #include "worker/sender_parts.h"
 
-#define IDLE_MS          1000 /* an idle sender looks by itself so often, should a wake-up be lost */
-#define ERROR_MS         1000
-#define DRAIN_RECORD_MS  5000 /* beyond the drain, for outcomes that Redis has not taken */
-#define MARGIN_SHARE     200  /* a grant may wait this part of the window to be used: half a percent */
-#define MARGIN_MIN_MS    1
-#define MARGIN_MAX_MS    250
-#define MARGIN_WIDEST_MS 10000
-
-static int64_t first_margin_ms(const struct settings *settings)
-{
-    const struct rate *rate = settings->rate.limit > 0 ? &settings->rate : &settings->sender_rate;
-    int64_t margin = rate->window_ms / MARGIN_SHARE;
-
-    if (margin > MARGIN_MAX_MS)
-        margin = MARGIN_MAX_MS;
-    return margin < MARGIN_MIN_MS ? MARGIN_MIN_MS : margin;
-}
+#define IDLE_MS         1000 /* an idle sender looks by itself so often, should a wake-up be lost */
+#define ERROR_MS        1000
+#define DRAIN_RECORD_MS 5000 /* beyond the drain, for outcomes that Redis has not taken */
 
 /* --- taking --- */
-
-/* The grants were too old to be used when they came. The next ones may be older: Redis is slow, and a worker that keeps
- * to a margin it cannot meet would never send. */
-void sender_note_late(struct sender *sender)
-{
-    if (sender->margin_ms < MARGIN_WIDEST_MS)
-        sender->margin_ms *= 2;
-    log_warning("Redis answers slowly; rate grants ran out before they could be used",
-                LOG_NUMBER("margin_ms", sender->margin_ms));
-}
-
-/* Redis is quick again: a wide margin keeps grants in the window for longer than needed. */
-static void narrow_margin(struct sender *sender)
-{
-    if (sender->margin_ms / 2 >= first_margin_ms(sender->crew->settings) &&
-        clock_mono_ms() - sender->asked_at_ms < sender->margin_ms / 4)
-        sender->margin_ms /= 2;
-}
 
 static void note_nothing_taken(struct sender *sender, const struct store_reserved *reserved)
 {
@@ -85,9 +53,9 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
     else if (is_late)
-        sender_note_late(sender);
+        grant_note_late(&sender->grant);
     else
-        narrow_margin(sender);
+        grant_note_prompt(&sender->grant, clock_mono_ms() - sender->asked_at_ms);
     for (size_t i = 0; i < reserved->count; i++)
         admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late);
     admit_look(sender);
@@ -138,7 +106,7 @@ static void take_more(struct sender *sender)
         .prefix = sender->prefix,
         .first = sender->next_ticket,
         .rate = sender->crew->settings->rate,
-        .margin_ms = sender->margin_ms,
+        .margin_ms = sender->grant.margin_ms,
     };
 
     sender->ask_again_ms = INT64_MAX;
@@ -152,8 +120,9 @@ static void take_more(struct sender *sender)
     if (now_ms >= sender->own_due_ms)
         sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
-    sender->use_by_ms =
-        ask.rate.limit > 0 || sender->crew->settings->sender_rate.limit > 0 ? now_ms + sender->margin_ms : INT64_MAX;
+    sender->use_by_ms = ask.rate.limit > 0 || sender->crew->settings->sender_rate.limit > 0
+                            ? now_ms + sender->grant.margin_ms
+                            : INT64_MAX;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
 }
@@ -278,7 +247,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     int rc;
 
     sender->crew = crew;
-    sender->margin_ms = first_margin_ms(settings);
+    grant_init(&sender->grant, settings->rate.limit > 0 ? settings->rate.window_ms : settings->sender_rate.window_ms);
     sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "worker/crew.h"
+#include "worker/grant.h"
 #include "worker/settler.h"
 #include "worker/slot.h"
 
@@ -25,17 +26,15 @@ struct sender {
     int64_t next_ticket;
     bool is_asking;                 /* a reserve is under way */
     int64_t asked_at_ms, use_by_ms; /* monotonic; when the reserve was asked for, and when its grants run out */
-    int64_t margin_ms;              /* how long a grant may wait before the request starts */
-    int64_t next_take_ms;           /* not before */
-    int64_t own_due_ms;             /* but at this time: a message that we put off falls due; INT64_MAX: none */
-    int64_t ask_again_ms;           /* when the breaker may have changed its mind */
-    int64_t clock_offset_ms;        /* Redis' clock less our monotonic one */
+    struct grant grant;
+    int64_t next_take_ms;    /* not before */
+    int64_t own_due_ms;      /* but at this time: a message that we put off falls due; INT64_MAX: none */
+    int64_t ask_again_ms;    /* when the breaker may have changed its mind */
+    int64_t clock_offset_ms; /* Redis' clock less our monotonic one */
 
     bool is_asleep, is_counted_asleep;
     unsigned work_seen;
     int64_t stop_at_ms; /* 0 until it is to stop */
 };
-
-void sender_note_late(struct sender *sender); /* grants ran out before they could be used */
 
 #endif
