@@ -167,7 +167,7 @@ int store_join(struct store *store, const struct store_identity *who, bool adopt
                char home[128], int64_t patience_ms, struct reason *why);
 /* `done` is told whether the lease is ours for another lease_ms from when this was called; LOST: nobody knows. */
 enum store_beaten { STORE_LEASE_OURS, STORE_LEASE_NOT_OURS, STORE_BEAT_LOST };
-void store_beat(struct store *store, const struct store_identity *who, const char *note,
+void store_beat(struct store *store, const struct store_identity *who, const char *note, const char *breaker,
                 void (*done)(void *context, enum store_beaten beaten), void *context);
 /* Takes back what workers without a lease were holding, at most STORE_BATCH_MAX at once. */
 void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *context, int64_t taken), void *context);
@@ -206,6 +206,8 @@ struct store_worker_info {
     int64_t lease_left_ms; /* negative: run out */
     int64_t in_flight;
     int64_t beat_age_ms; /* -1: never */
+    int64_t age_ms;      /* since it joined; -1: not known */
+    char breaker[16];    /* state of its circuit breaker */
     char note[200];
 };
 

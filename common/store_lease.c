@@ -58,7 +58,7 @@ static void on_beaten(struct request *request, const struct redis_reply *reply)
                                                          : STORE_BEAT_LOST);
 }
 
-void store_beat(struct store *store, const struct store_identity *who, const char *note,
+void store_beat(struct store *store, const struct store_identity *who, const char *note, const char *breaker,
                 void (*done)(void *context, enum store_beaten beaten), void *context)
 {
     struct request *request = request_script(store, SCRIPT_BEAT, false, on_beaten);
@@ -70,6 +70,7 @@ void store_beat(struct store *store, const struct store_identity *who, const cha
     request_number(request, who->lease_ms);
     request_text(request, note);
     request_number(request, store_limits(store)->keep_ms);
+    request_text(request, breaker);
     request_submit(request);
 }
 

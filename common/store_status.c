@@ -23,7 +23,7 @@ enum {
     AT_COUNT
 };
 
-#define WORKER_FIELDS 5
+#define WORKER_FIELDS 7
 
 static void copy_text(char *out, size_t size, const struct redis_reply *reply)
 {
@@ -55,7 +55,7 @@ static void read_workers(const struct redis_reply *reply, int64_t now_ms, struct
     ret->worker_total = redis_reply_count(reply) / WORKER_FIELDS;
     for (size_t i = 0; i < ret->worker_total; i++) {
         const size_t at = i * WORKER_FIELDS;
-        int64_t in_flight = redis_reply_integer(redis_reply_at(reply, at + 2)), beat_at;
+        int64_t in_flight = redis_reply_integer(redis_reply_at(reply, at + 2)), beat_at, since;
         struct store_worker_info *worker;
 
         ret->in_flight += in_flight;
@@ -67,6 +67,9 @@ static void read_workers(const struct redis_reply *reply, int64_t now_ms, struct
         worker->in_flight = in_flight;
         beat_at = redis_reply_integer(redis_reply_at(reply, at + 3));
         worker->beat_age_ms = beat_at > 0 ? now_ms - beat_at : -1;
+        copy_text(worker->breaker, sizeof(worker->breaker), redis_reply_at(reply, at + 5));
+        since = redis_reply_integer(redis_reply_at(reply, at + 6));
+        worker->age_ms = since > 0 ? now_ms - since : -1;
         copy_text(worker->note, sizeof(worker->note), redis_reply_at(reply, at + 4));
     }
 }

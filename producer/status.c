@@ -117,9 +117,9 @@ static void print_workers(const struct store_status *status)
     for (size_t i = 0; i < status->worker_count; i++) {
         const struct store_worker_info *worker = &status->workers[i];
 
-        (void)printf("  %-32s %6" PRId64 " in flight  beat %.1f s ago%s%s%s%s\n",
-                     terminal_clean(worker->id, clean_id, sizeof(clean_id)), worker->in_flight,
-                     (double)worker->beat_age_ms / 1000, worker->lease_left_ms < 0 ? "  LEASE RUN OUT" : "",
+        (void)printf("  %-32s %6" PRId64 " in flight  up %.0f s  beat %.1f s ago  breaker %s%s%s%s%s\n", worker->id,
+                     worker->in_flight, (double)worker->age_ms / 1000, (double)worker->beat_age_ms / 1000,
+                     worker->breaker, worker->lease_left_ms < 0 ? "  LEASE RUN OUT" : "",
                      terminal_paint(stdout, PAINT_YELLOW), worker->note[0] ? "  " : "",
                      terminal_clean(worker->note, clean, sizeof(clean)));
         (void)fputs(terminal_paint(stdout, PAINT_PLAIN), stdout);
@@ -164,8 +164,9 @@ static void add_workers(struct buf *json, const struct store_status *status)
         buf_text(json, i ? ",{\"id\":" : "{\"id\":");
         buf_json_text(json, worker->id);
         buf_printf(json,
-                   ",\"in_flight\":%" PRId64 ",\"beat_age_ms\":%" PRId64 ",\"lease_left_ms\":%" PRId64 ",\"note\":",
-                   worker->in_flight, worker->beat_age_ms, worker->lease_left_ms);
+                   ",\"in_flight\":%" PRId64 ",\"beat_age_ms\":%" PRId64 ",\"lease_left_ms\":%" PRId64
+                   ",\"age_ms\":%" PRId64 ",\"breaker\":\"%s\",\"note\":",
+                   worker->in_flight, worker->beat_age_ms, worker->lease_left_ms, worker->age_ms, worker->breaker);
         buf_json_text(json, worker->note);
         buf_char(json, '}');
     }

@@ -135,18 +135,15 @@ static void beat(struct housekeeping *keeping)
 {
     struct crew *crew = keeping->crew;
     int64_t now_ms = clock_mono_ms();
-    char note[256];
 
     if (!crew_has_lease(crew) && keeping->beat_at_ms > now_ms + TURN_MS)
         keeping->beat_at_ms = now_ms; /* it was lost between two beats */
     if (keeping->is_beating || now_ms < keeping->beat_at_ms || !store_is_up(keeping->store))
         return;
-    (void)snprintf(note, sizeof(note), "%s%s", crew_state_name(crew)[0] == 'c' ? "" : "circuit breaker open; ",
-                   keeping->note[0] ? keeping->note : "");
     keeping->is_beating = true;
     keeping->beat_sent_ms = clock_boot_ms();
     keeping->beat_at_ms = now_ms + crew->identity.lease_ms / BEATS_IN_A_LEASE;
-    store_beat(keeping->store, &crew->identity, note, on_beaten, keeping);
+    store_beat(keeping->store, &crew->identity, keeping->note, crew_state_name(crew), on_beaten, keeping);
 }
 
 static void on_reaped(void *context, int64_t taken)

@@ -16,6 +16,6 @@ end
 pulse(tonumber(ARGV[3]))
 call('SET', key('home'), ARGV[5])
 call('ZADD', key('workers'), now + tonumber(ARGV[3]), ARGV[1])
-call('HSET', key('worker:' .. ARGV[1]), 'instance', ARGV[2], 'beat_at', now, 'note', '')
+call('HSET', key('worker:' .. ARGV[1]), 'instance', ARGV[2], 'beat_at', now, 'since', now, 'note', '', 'breaker', 'closed')
 call('PEXPIRE', key('worker:' .. ARGV[1]), ARGV[4])
 return 'ok'

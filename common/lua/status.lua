@@ -1,17 +1,17 @@
 -- Everything that `herald status` shows, read in one step so that the sum is one of one instant.
 -- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
--- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note ...), parked.
+-- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked.
 local now = now_ms()
 local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
 local workers = {}
 local ids = call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
 for i = 1, #ids, 2 do
-  local about = call('HMGET', key('worker:' .. ids[i]), 'beat_at', 'note')
+  local about = call('HMGET', key('worker:' .. ids[i]), 'beat_at', 'note', 'breaker', 'since')
   workers[#workers + 1] = ids[i]
   workers[#workers + 1] = ids[i + 1]
   workers[#workers + 1] = call('HLEN', key('inflight:' .. ids[i]))
   workers[#workers + 1] = about[1] or ''
-  workers[#workers + 1] = about[2] or ''
+  for f = 2, 4 do workers[#workers + 1] = about[f] or '' end
 end
 local parked = 0
 for _, campaign in ipairs(call('SMEMBERS', key('parked'))) do
