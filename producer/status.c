@@ -117,11 +117,11 @@ static void print_workers(const struct store_status *status)
     for (size_t i = 0; i < status->worker_count; i++) {
         const struct store_worker_info *worker = &status->workers[i];
 
-        (void)printf("  %-32s %6" PRId64 " in flight  up %.0f s  beat %.1f s ago  breaker %s%s%s%s%s\n", worker->id,
-                     worker->in_flight, (double)worker->age_ms / 1000, (double)worker->beat_age_ms / 1000,
-                     worker->breaker, worker->lease_left_ms < 0 ? "  LEASE RUN OUT" : "",
-                     terminal_paint(stdout, PAINT_YELLOW), worker->note[0] ? "  " : "",
-                     terminal_clean(worker->note, clean, sizeof(clean)));
+        (void)printf("  %-32s %6" PRId64 " in flight  up %.0f s  beat %.1f s ago  breaker %s%s%s%s%s\n",
+                     terminal_clean(worker->id, clean_id, sizeof(clean_id)), worker->in_flight,
+                     (double)worker->age_ms / 1000, (double)worker->beat_age_ms / 1000, worker->breaker,
+                     worker->lease_left_ms < 0 ? "  LEASE RUN OUT" : "", terminal_paint(stdout, PAINT_YELLOW),
+                     worker->note[0] ? "  " : "", terminal_clean(worker->note, clean, sizeof(clean)));
         (void)fputs(terminal_paint(stdout, PAINT_PLAIN), stdout);
     }
     if (status->worker_total > status->worker_count)
