@@ -406,6 +406,7 @@ class Stand:
         self._processes = []  # in the order of their start; closed the other way round
         self._results = []
         self._started = 0
+        self._keeps_folder = False
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stand-"))
@@ -431,8 +432,13 @@ class Stand:
         complaints = [answer for answer in answers if answer]
         texts = self.tails() if complaints else ""
         self._processes, self._redis = [], None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._keeps_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
         return complaints, texts
+
+    def keep_folder(self):
+        """The logs and files stay when the programs end."""
+        self._keeps_folder = True
 
     def keep(self):
         """Leaves everything running and the folder in place after this program (for the demo)."""

@@ -1,0 +1,582 @@
+#!/usr/bin/python3
+"""Leases: what becomes of messages whose worker dies, freezes, is cut off or is told to go; and the last look before each
+request, wherever the message waited."""
+
+import contextlib
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import flow
+import proxy
+import tap
+from flow import KEY, QUICK, message, messages, number, push
+from stand import SLOWNESS, Stand, free_port, wait_until
+from tap import equal
+
+LEASE = 3 * SLOWNESS
+BRISK = ("--lease", f"{LEASE}s", "--timeout", f"{LEASE - 1}s", *QUICK)
+PATIENT = ("--breaker-failures", "32", "--max-attempts", "100")
+LONG = f"{LEASE - 2}s"  # a latency that ends within the timeout
+
+
+def named(stand, name, *flags, **more):
+    return stand.worker("--worker-id", name, *BRISK, *flags, **more)
+
+
+def held(stand, name):
+    return stand.redis.call("HLEN", f"{KEY}inflight:{name}")
+
+
+def wait_held(stand, name, how_many):
+    wait_until(lambda: held(stand, name) == how_many, lambda: f"{how_many} held by {name}; {flow.places(stand)}")
+
+
+def wait_received(stand, how_many):
+    wait_until(lambda: stand.genesys.summary()["accepted"] >= how_many, f"{how_many} received by the stand-in")
+
+
+def wait_joined(stand, name):
+    wait_until(lambda: stand.redis.call("ZSCORE", KEY + "workers", name), f"{name} to be among the workers")
+
+
+def wait_count(stand, name, value, seconds=20):
+    wait_until(lambda: flow.count(stand, name) >= value, lambda: f"{name} to be {value}: {flow.counts(stand)}", seconds)
+    equal(flow.count(stand, name), value, name)
+
+
+def expect_balance(stand, total):
+    status = stand.status()
+    assert status["balanced"], status
+    equal((status["accepted"], status["uncounted"]), (total, 0), "accepted, uncounted")
+
+
+def received(stand):
+    """How often each message was."""
+    times = {}
+    for entry in stand.genesys.ledger():
+        times[entry["request_id"]] = times.get(entry["request_id"], 0) + 1
+    return times
+
+
+@contextlib.contextmanager
+def dead_worker(*items, latency=LONG, box=(), **more):
+    """Worker `a` has taken all the items and begun to send them when it is killed; `b` runs by then and holds nothing."""
+    with Stand(**more) as stand:
+        stand.sandbox("--latency", latency, *box)
+        push(stand, *items)
+        a = named(stand, "a", "--threads", "2", "--in-flight", "128")
+        wait_held(stand, "a", len(items))
+        b = named(stand, "b", "--threads", "2", "--in-flight", "128", *PATIENT)
+        wait_joined(stand, "b")
+        wait_received(stand, len(items))
+        equal(held(stand, "a"), len(items), "messages in the hands of the worker that is to die")
+        a.kill()
+        yield stand, b, time.monotonic()
+
+
+# --- death ---
+
+
+def test_256_messages_in_the_hands_of_a_worker_that_is_killed_are_sent_by_another_within_the_lease_and_two_seconds():
+    latency = 1 * SLOWNESS
+    with dead_worker(*messages(256), latency=f"{latency}s") as (stand, _, killed):
+        flow.wait_sent(stand, 256, seconds=30)
+        seconds = time.monotonic() - killed
+        print(f"# kill -9 with 256 in flight: the last was sent {seconds:.2f} s later; lease {LEASE} s, latency {latency} s")
+        limit = LEASE + 2 * SLOWNESS
+        assert seconds <= limit, f"the last was sent {seconds:.2f} s after the kill, {limit} allowed"
+        wait_count(stand, "redelivered", 256)
+        equal(set(received(stand).values()), {2}, "receipts of each: those of the dead worker, and those of the other")
+        flow.expect_sum(stand, 256)
+        expect_balance(stand, 256)
+        equal(stand.redis.call("EXISTS", KEY + "inflight:a", KEY + "worker:a"), 0, "keys of the dead worker")
+
+
+def test_under_hold_they_are_dead_letters_with_outcome_unknown_instead_and_nobody_gets_one_twice():
+    with dead_worker(*messages(256, on_unknown="hold"), latency=f"{SLOWNESS}s") as (stand, _, _killed):
+        letters = flow.wait_dead(stand, 256, seconds=30)
+        equal({letter["reason"] for letter in letters.values()}, {"outcome_unknown"}, "reasons")
+        equal(len(letters), 256, "different dead letters")
+        equal(letters["m7"]["envelope"]["payload"], message(7)["payload"], "payload in the dead letter")
+        equal(stand.genesys.summary()["duplicates"], 0, "duplicates")
+        push(stand, *messages(5, first=1000))
+        flow.wait_sent(stand, 5)
+        flow.expect_sum(stand, 261)
+        expect_balance(stand, 261)
+
+
+def test_two_and_more_workers_reaping_at_once_do_no_harm():
+    total = 250
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", LONG)
+        push(stand, *messages(total // 2), *messages(total // 2, first=total, on_unknown="hold"))
+        a = named(stand, "a", "--threads", "2", "--in-flight", "128")
+        wait_held(stand, "a", total)
+        others = [named(stand, name, *PATIENT) for name in ("b", "c", "d", "e")]
+        for name in ("b", "c", "d", "e"):
+            wait_joined(stand, name)
+        wait_received(stand, total)
+        a.kill()
+        sandbox.config(latency="0ms")
+        flow.wait_settled(stand, total)
+        equal(flow.count(stand, "redelivered"), total // 2, "redelivered")
+        equal((flow.count(stand, "sent"), flow.count(stand, "dead:outcome_unknown")), (total // 2, total // 2), "sent, dead")
+        equal(sum("took messages back" in worker.log() for worker in others) >= 1, True, "somebody reaped")
+        flow.expect_sum(stand, total)
+        expect_balance(stand, total)
+
+
+# --- sleep ---
+
+
+def test_a_worker_stopped_past_its_lease_records_late_answers_and_pending_resends_are_withdrawn():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "1s")
+        push(stand, *messages(16))
+        a = named(stand, "a", "--threads", "1", "--in-flight", "16")
+        wait_received(stand, 16)
+        a.stop()
+        sandbox.config(faults={"503": 1}, latency="0ms")  # so that the resends are still pending when it wakes
+        named(stand, "b", *PATIENT)
+        wait_count(stand, "redelivered", 16)
+        a.cont()
+        wait_count(stand, "late", 16)
+        sandbox.config(faults={"503": 0})
+        wait_count(stand, "withdrawn", 16, seconds=60)
+        equal(sandbox.summary()["duplicates"], 0, "duplicates")
+        equal(flow.expect_sum(stand, 16)["sent"], 16, "sent")
+        expect_balance(stand, 16)
+
+
+def test_a_worker_cut_off_from_Redis_past_its_lease_records_its_late_answers_when_it_is_back():
+    with Stand() as stand, proxy.Proxy(("127.0.0.1", stand.redis.port)) as line:
+        sandbox = stand.sandbox("--latency", "1s")
+        push(stand, *messages(16))
+        a = named(stand, "a", "--threads", "1", "--in-flight", "16", "--environment", "here",
+                  env={"HERALD_REDIS_URL": f"redis://127.0.0.1:{line.port}/0"})
+        wait_received(stand, 16)
+        line.set(proxy.HOLE)
+        sandbox.config(faults={"503": 1}, latency="0ms")
+        named(stand, "b", "--environment", "here", *PATIENT)
+        wait_count(stand, "redelivered", 16)
+        line.set(proxy.OPEN)
+        wait_count(stand, "late", 16)
+        sandbox.config(faults={"503": 0})
+        wait_count(stand, "withdrawn", 16, seconds=60)
+        equal(sandbox.summary()["duplicates"], 0, "duplicates")
+        expect_balance(stand, 16)
+        equal(a.terminate(), 0, "exit status")
+
+
+def test_a_worker_that_wakes_up_past_its_lease_starts_nothing_before_it_has_one_again():
+    """Under hold nothing is sent twice by a worker that was stopped again and again while others took its messages."""
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "exp:100ms")
+        workers = [named(stand, name, "--threads", "2", "--in-flight", "16") for name in ("a", "b")]
+        for worker in workers:
+            worker.wait_ready()
+        pushed = 0
+        for sleeper in workers:
+            for _ in range(2):
+                push(stand, *messages(300, first=pushed + 1, on_unknown="hold"))
+                pushed += 300
+                wait_until(lambda: held(stand, "a") > 4 and held(stand, "b") > 4, "both to be at work")
+                sleeper.stop()
+                push(stand, *messages(300, first=pushed + 1, on_unknown="hold"))
+                pushed += 300
+                time.sleep(LEASE + 1.5)  # no condition to wait for: what is looked for is that nothing happens
+                sleeper.cont()
+        flow.wait_settled(stand, pushed, seconds=60)
+        equal(sandbox.summary()["duplicates"], 0, "duplicates")
+        assert flow.count(stand, "dead:outcome_unknown") > 0, "nothing was in flight: this test shows nothing"
+        expect_balance(stand, pushed)
+
+
+# --- names ---
+
+
+def test_of_two_workers_with_the_same_name_the_second_refuses_to_start():
+    with Stand() as stand:
+        stand.sandbox()
+        first = named(stand, "twin").wait_ready()
+        second = named(stand, "twin")
+        equal(second.wait(), 2, "exit status")
+        assert "a worker named twin is running" in second.log(), second.log()
+        push(stand, *messages(5))
+        flow.wait_sent(stand, 5)
+        assert first.running
+
+
+def test_a_worker_that_was_killed_comes_back_under_its_name_and_its_old_messages_come_back():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", LONG)
+        push(stand, *messages(20), *messages(20, first=21, on_unknown="hold"))
+        first = named(stand, "phoenix")
+        wait_held(stand, "phoenix", 40)
+        wait_received(stand, 40)
+        first.kill()
+        sandbox.config(latency="0ms")
+        refused = named(stand, "phoenix")
+        equal(refused.wait(), 2, "exit status while the lease of the first lasts")
+        wait_until(lambda: lease_left(stand, "phoenix") < 0, "the lease to run out")
+        second = named(stand, "phoenix").wait_ready()
+        flow.wait_settled(stand, 40, seconds=30)
+        equal((flow.count(stand, "redelivered"), flow.count(stand, "dead:outcome_unknown")), (20, 20), "redelivered, dead")
+        expect_balance(stand, 40)
+        equal(second.terminate(), 0, "exit status")
+        equal(stand.redis.call("KEYS", KEY + "inflight:*"), [], "keys of messages in flight")
+        equal(stand.redis.call("ZCARD", KEY + "workers"), 0, "workers")
+
+
+def lease_left(stand, name):
+    seconds, micros = stand.redis.call("TIME")
+    return float(stand.redis.call("ZSCORE", KEY + "workers", name)) - (int(seconds) * 1000 + int(micros) / 1000)
+
+
+def test_a_lease_that_is_not_longer_than_the_timeout_is_refused():
+    with Stand() as stand:
+        stand.sandbox()
+        for lease in ("5s", "10s"):
+            worker = stand.worker("--lease", lease, "--timeout", "10s")
+            equal(worker.wait(), 2, "exit status")
+            assert "--lease must be longer than --timeout" in worker.log(), worker.log()
+
+
+def test_whatever_a_stale_machine_left_in_flight_ends_on_the_list_or_as_a_dead_letter():
+    good = json.dumps(message(1))
+    held_message = message(2, on_unknown="hold")
+    odd = message(3, on_unknown="hold")
+    entries = [
+        b"N" + good.encode(),
+        b"H" + json.dumps(held_message).encode(),
+        b"L" + json.dumps(odd).encode(),
+        b"",
+        b"N",
+        b"Nnot JSON at all",
+        b'N{"v":1,"id":"half","on_unknown":"hold","payl',
+        b"N[1,2,3]",
+        b'N"a text"',
+        b"N{}",
+        b"N\xff\xfe\x00\x01",
+        b"N" + b"[" * 5000,
+        b'N{"v":1,"id":{"a":1},"campaign":[],"herald":7,"on_unknown":"hold"}',
+        b'N{"v":1,"id":"n1","herald":{"attempts":"many"},"on_unknown":"hold","payload":{}}',
+        json.dumps(message(4)).encode(),  # without the letter of its list
+        b"Z" + json.dumps(message(5)).encode(),  # with the letter of no list
+    ]
+    with Stand() as stand:
+        stand.sandbox()
+        stand.redis.call("SET", KEY + "message:m3", "of another kind")
+        for at, entry in enumerate(entries):
+            stand.redis.call("HSET", KEY + "inflight:old-machine", f"t{at}", entry)
+        stand.redis.call("HSET", KEY + "inflight:empty~handed", "no ticket", b"N" + json.dumps(message(6)).encode())
+        stand.redis.call("ZADD", KEY + "workers", 1, "old-machine", 2, "empty~handed", 3, "holds nothing")
+        worker = stand.worker("--lease", "2s", "--timeout", "1s", *QUICK)
+        flow.wait_settled(stand, len(entries) + 1, seconds=20)
+        letters = [json.loads(text) for text in stand.redis.call("LRANGE", KEY + "dead", 0, -1)]
+        equal(sorted(received(stand)), ["m1", "m4", "m6"], "received")
+        reasons = {letter.get("id"): letter["reason"] for letter in letters}
+        equal((reasons["m2"], reasons["m3"]), ("outcome_unknown", "outcome_unknown"), "reasons of those under hold")
+        assert worker.running
+        expect_balance(stand, len(entries) + 1)
+        equal(stand.redis.call("KEYS", KEY + "inflight:*"), [], "keys of messages in flight")
+        equal(stand.redis.call("ZCARD", KEY + "workers"), 1, "workers")
+        push(stand, *messages(3, first=100))
+        flow.wait_sent(stand, 6)
+
+
+# --- Redis away ---
+
+
+def test_while_Redis_is_stopped_for_longer_than_the_lease_nobody_alive_is_reaped_and_outcomes_wait():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "1s")
+        workers = [named(stand, name, "--threads", "1", "--in-flight", "20") for name in ("a", "b")]
+        for worker in workers:
+            worker.wait_ready()
+        push(stand, *messages(40, on_unknown="hold"))
+        wait_received(stand, 40)
+        stand.redis.stop()
+        time.sleep(LEASE * 1.5)
+        stand.redis.start()
+        flow.wait_sent(stand, 40)
+        equal(flow.count(stand, "redelivered"), 0, "redelivered")
+        equal(flow.expect_sum(stand, 40)["dead"], 0, "dead")
+        push(stand, *messages(10, first=41, on_unknown="hold"))
+        flow.wait_sent(stand, 50)
+        equal(sandbox.summary()["duplicates"], 0, "duplicates")
+        expect_balance(stand, 50)
+
+
+def test_the_same_when_Redis_is_frozen_instead():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "1s")
+        workers = [named(stand, name, "--threads", "1", "--in-flight", "20") for name in ("a", "b")]
+        for worker in workers:
+            worker.wait_ready()
+        push(stand, *messages(40, on_unknown="hold"))
+        wait_received(stand, 40)
+        stand.redis.pause()
+        time.sleep(LEASE * 1.5)
+        stand.redis.resume()
+        flow.wait_sent(stand, 40)
+        equal((flow.count(stand, "redelivered"), flow.count(stand, "dead")), (0, 0), "redelivered, dead")
+        equal(sandbox.summary()["duplicates"], 0, "duplicates")
+        expect_balance(stand, 40)
+
+
+# --- going ---
+
+
+def test_SIGTERM_under_load_hands_everything_back_at_once():
+    total = 3000
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "exp:100ms")
+        push(stand, *messages(total, on_unknown="hold"))
+        leaving = named(stand, "leaving", "--threads", "2", "--in-flight", "64")
+        flow.wait_sent(stand, 200)
+        begun = time.monotonic()
+        equal(leaving.terminate(), 0, "exit status")
+        seconds = time.monotonic() - begun
+        print(f"# SIGTERM with {total - 200} waiting: gone after {seconds:.2f} s")
+        assert seconds < LEASE, f"it took {seconds:.2f} s"
+        found = flow.expect_sum(stand, total)
+        equal((found["in_flight"], found["dead"]), (0, 0), "in flight, dead")
+        equal(stand.redis.call("ZCARD", KEY + "workers"), 0, "workers")
+        named(stand, "next", "--threads", "2", "--in-flight", "128")
+        flow.wait_sent(stand, total, seconds=60)
+        equal(sandbox.summary()["duplicates"], 0, "duplicates")
+        expect_balance(stand, total)
+
+
+# --- the last look ---
+
+
+def opt_out(stand, *indexes):
+    stand.redis.call("SADD", KEY + "suppressed", *(f"sms:{number(index)}" for index in indexes))
+
+
+def expire(envelope, seconds):
+    return {**envelope, "expires_at": int((time.time() + seconds) * 1000)}
+
+
+def expect_dead(stand, reason, **by_id):
+    """Nobody of these gets the message, and each is dead for this reason."""
+    for identity in by_id.get("ids", ("m1",)):
+        wait_until(lambda: identity in flow.dead(stand), lambda: f"{identity} to be dead; {flow.places(stand)}", 20)
+        equal(flow.dead(stand)[identity]["reason"], reason, f"reason of {identity}")
+        assert identity not in received(stand), f"{identity} was received"
+
+
+def in_the_list(stand):
+    """m1 waits on the list."""
+    stand.sandbox()
+    push(stand, message(1))
+    return lambda: named(stand, "a")
+
+
+def put_off(stand):
+    """m1 was tried, failed and waits for its next try, which comes within `--retry-base`."""
+    sandbox = stand.sandbox()
+    sandbox.script([{"match": {"to": number(1)}, "do": "503", "times": 1, "retry_after": 2}])
+    push(stand, message(1))
+    stand.worker(*BRISK, "--retry-base", "2s")
+    wait_until(lambda: flow.delayed(stand), "m1 to be put off")
+    return lambda: None
+
+
+def in_dead_hands(stand):
+    """m1 is in the hands of a worker that was killed before Genesys had it."""
+    sandbox = stand.sandbox()
+    sandbox.script([{"match": {"to": number(1)}, "do": "hang", "times": 1}])
+    push(stand, message(1))
+    a = named(stand, "a")
+    wait_until(lambda: sandbox.summary()["requests"] == 1, "the request to hang")
+    named(stand, "b")
+    wait_joined(stand, "b")
+    a.kill()
+    return lambda: None
+
+
+def behind_the_window(stand):
+    """m1 waits on the list because the rate window is full."""
+    stand.sandbox()
+    push(stand, message(9))
+    stand.worker(*BRISK, env={"HERALD_RATE": f"1/{2 * SLOWNESS}s"})
+    flow.wait_sent(stand, 1)
+    push(stand, message(1))
+    return lambda: None
+
+
+def behind_a_pause(stand):
+    """m1 waits on the list because Genesys has said 429."""
+    sandbox = stand.sandbox()
+    sandbox.script([{"do": "429", "times": 1, "retry_after": 2 * SLOWNESS}])
+    push(stand, message(1))
+    worker = stand.worker(*BRISK)
+    worker.wait_for("org paused: too many requests")
+    return lambda: None
+
+
+PLACES = (in_the_list, put_off, in_dead_hands, behind_the_window, behind_a_pause)
+
+
+def test_who_opts_out_while_the_message_waits_does_not_get_it_wherever_it_waits():
+    for place in PLACES:
+        with Stand() as stand:
+            go_on = place(stand)
+            opt_out(stand, 1)
+            go_on()
+            expect_dead(stand, "suppressed")
+            equal(flow.count(stand, "dead:suppressed"), 1, place.__name__)
+
+
+def test_an_opt_out_stops_a_scheduled_message_and_nobody_elses():
+    with Stand() as stand:
+        stand.sandbox()
+        due = int((time.time() + 1) * 1000)
+        lines = "".join(json.dumps({**message(index), "send_at": due}) + "\n" for index in (1, 2))
+        stand.herald("enqueue", "-", stdin=lines, check=True)
+        opt_out(stand, 1)
+        named(stand, "a")
+        expect_dead(stand, "suppressed")
+        flow.wait_sent(stand, 1)
+        equal(list(received(stand)), ["m2"], "received")
+        expect_balance(stand, 2)
+
+
+def campaign_does(stand, what):
+    """The CLI where it has it."""
+    stand.herald("campaign", what, "spring", check=True)
+
+
+def of_campaign(place):
+    """The same place for a message that the command line has put in for a campaign."""
+
+    def prepare(stand):
+        original = flow.push
+
+        def enqueue(where, *items, **_):
+            lines = "".join(json.dumps({**item, "campaign": "spring"}) + "\n" for item in items)
+            where.herald("enqueue", "-", stdin=lines, check=True)
+
+        globals()["push"] = enqueue
+        try:
+            return place(stand)
+        finally:
+            globals()["push"] = original
+
+    return prepare
+
+
+def test_a_cancelled_campaign_sends_nothing_more_wherever_its_messages_wait():
+    for place in PLACES:
+        with Stand() as stand:
+            go_on = of_campaign(place)(stand)
+            campaign_does(stand, "cancel")
+            go_on()
+            wait_count(stand, "cancelled", 1)
+            assert "m1" not in received(stand), place.__name__
+            status = stand.status()
+            assert status["balanced"] and status["places"]["cancelled"] == 1, status
+
+
+def test_a_paused_campaign_waits_and_goes_on_when_it_is_resumed_wherever_its_messages_wait():
+    for place in PLACES:
+        with Stand() as stand:
+            go_on = of_campaign(place)(stand)
+            campaign_does(stand, "pause")
+            go_on()
+            wait_until(lambda: stand.status()["places"]["parked"] == 1, "m1 to be parked", 20)
+            assert "m1" not in received(stand), place.__name__
+            assert stand.status()["balanced"]
+            campaign_does(stand, "resume")
+            wait_until(lambda: "m1" in received(stand), "m1 to be sent once its campaign goes on", 20)
+            wait_until(lambda: stand.status()["places"]["parked"] == 0, "nothing to be parked")
+
+
+def expiring(place):
+    """The same place for a message that expires while it waits there."""
+
+    def prepare(stand):
+        original = flow.push
+
+        def push_expiring(where, *items, **more):
+            original(where, *(expire(item, 1.5 * SLOWNESS) if item["id"] == "m1" else item for item in items), **more)
+
+        globals()["push"] = push_expiring
+        try:
+            return place(stand)
+        finally:
+            globals()["push"] = original
+
+    return prepare
+
+
+def test_what_expires_while_it_waits_is_never_sent_wherever_it_waits():
+    for place in PLACES:
+        with Stand() as stand:
+            begun = time.monotonic()
+            go_on = expiring(place)(stand)
+            if place is in_the_list:
+                time.sleep(max(0, begun + 1.6 * SLOWNESS - time.monotonic()))
+            go_on()
+            expect_dead(stand, "expired")
+            equal(flow.count(stand, "dead"), 1, place.__name__)
+
+
+# --- shares, and whose queues these are ---
+
+
+def test_each_priority_is_served_at_its_share_and_low_does_not_starve():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "5ms")
+        for at, priority in enumerate(("high", "normal", "low")):
+            push(stand, *messages(400, first=1 + at * 400), priority=priority)
+        named(stand, "a", "--threads", "1", "--in-flight", "10")
+        flow.wait_sent(stand, 1200, seconds=60)
+        order = [int(entry["request_id"][1:]) for entry in sandbox.ledger()[:400]]
+        high = sum(index <= 400 for index in order)
+        low = sum(index > 800 for index in order)
+        print(f"# of the first 400: {high} high, {400 - high - low} normal, {low} low")
+        assert 220 <= high <= 260 and 30 <= low <= 50, f"{high} high, {low} low of the first 400"
+        firsts = [index for index in order if index <= 400][:20]
+        assert max(firsts) <= 40, f"within a priority the oldest goes first: {firsts}"
+
+
+def test_queues_that_belong_to_another_environment_are_left_alone_unless_adopted():
+    with Stand() as stand:
+        stand.sandbox()
+        first = named(stand, "a", "--environment", "production").wait_ready()
+        equal(first.terminate(), 0, "exit status")
+        push(stand, *messages(3))
+        stranger = named(stand, "b", "--environment", "staging")
+        equal(stranger.wait(), 2, "exit status")
+        for word in ("production", "staging", "--adopt"):
+            assert word in stranger.log(), stranger.log()
+        equal(stand.genesys.summary()["requests"], 0, "requests")
+        named(stand, "b", "--environment", "staging", "--adopt")
+        flow.wait_sent(stand, 3)
+        equal(named(stand, "a", "--environment", "production").wait(), 2, "exit status of the former owner")
+
+
+def test_a_copy_of_Redis_at_another_address_does_not_send():
+    with Stand() as stand:
+        stand.sandbox()
+        equal(named(stand, "a").wait_ready().terminate(), 0, "exit status")
+        push(stand, *messages(3))
+        stand.redis.stop()
+        stand.redis.port = free_port()
+        stand.redis.start()
+        copy = named(stand, "a")
+        equal(copy.wait(), 2, "exit status")
+        assert "restored copy" in copy.log(), copy.log()
+        equal(stand.genesys.summary()["requests"], 0, "requests")
+        equal(flow.places(stand)["ready"], 3, "messages that wait")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
