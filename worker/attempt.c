@@ -60,8 +60,8 @@ static void defer(struct sender *sender, struct slot *slot, int64_t delay_ms, co
     struct store_settle item = item_of(slot);
     int64_t due_ms = clock_mono_ms() + delay_ms + 1;
 
-    if (due_ms < sender->next_take_ms) /* what was last said of the next due time is older than this one */
-        sender->next_take_ms = due_ms;
+    if (due_ms < sender->own_due_ms)
+        sender->own_due_ms = due_ms;
     if (slot->is_new)
         slot->envelope.progress.accepted_at_ms = redis_now_ms(sender);
     envelope_write(&slot->envelope, slot->ticket, &slot->document);
@@ -110,6 +110,7 @@ static void start(struct sender *sender, struct slot *slot)
         .authorization = sender->token.header,
         .request_id = slot->envelope.id,
         .content_type = "application/json",
+        .leave_by_ms = sender->leave_by_ms,
         .context = slot,
     };
 
@@ -290,6 +291,17 @@ static void read_answer(struct slot *slot, const struct http_result *result)
     answer_read(&slot->answer, &raw, clock_wall_ms());
 }
 
+/* It did not leave in time: nothing has happened to it, and its grant goes back. */
+static void withdraw(struct sender *sender, struct slot *slot)
+{
+    const struct crew_end end = {.id_hash = slot->id_hash, .started_ms = slot->started_ms, .now_ms = clock_mono_ms()};
+    struct verdict verdict = {.name = "late", .outcome = OUTCOME_RETURNED, .breaker_mark = BREAKER_IGNORE};
+
+    (void)crew_note_end(sender->crew, &end, &verdict, -1); /* nothing that pauses anybody */
+    sender_note_late(sender, slot->started_ms);
+    release(sender, slot, true);
+}
+
 void attempt_finish(struct sender *sender, const struct http_result *result)
 {
     struct slot *slot = result->context;
@@ -313,6 +325,10 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
     struct attempt_record record;
     struct audit_entry audit;
 
+    if (result->is_late) {
+        withdraw(sender, slot);
+        return;
+    }
     read_answer(slot, result);
     note_pause(sender, &verdict, &slot->answer,
                crew_note_end(sender->crew, &end, &verdict, slot->answer.retry_after_ms));

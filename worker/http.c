@@ -22,8 +22,9 @@ struct transfer {
     struct http *http;
     CURL *easy;
     void *context;
-    int64_t started_ms;
+    int64_t started_ms, leave_by_ms;
     bool is_active;
+    bool is_late;
     bool has_left;    /* the request has begun to leave */
     bool was_stopped; /* libcurl wanted to send it a second time */
     bool is_cut;      /* the answer's body is larger than we keep */
@@ -69,6 +70,10 @@ static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_
     (void)local_ip;
     (void)primary_port;
     (void)local_port;
+    if (!transfer->has_left && transfer->leave_by_ms > 0 && clock_mono_ms() > transfer->leave_by_ms) {
+        transfer->is_late = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
     transfer->was_stopped = transfer->has_left;
     transfer->has_left = true;
     return transfer->was_stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
@@ -241,7 +246,8 @@ void http_start(struct http *http, const struct http_request *request)
         abort(); /* more than max_requests is our own mistake; the rest is out of memory: see mem.h */
     http->free = transfer->next_free;
     transfer->context = request->context;
-    transfer->has_left = transfer->was_stopped = transfer->is_cut = false;
+    transfer->has_left = transfer->was_stopped = transfer->is_cut = transfer->is_late = false;
+    transfer->leave_by_ms = request->leave_by_ms;
     transfer->answer_retry_after[0] = transfer->answer_correlation_id[0] = transfer->answer_request_id[0] = '\0';
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
@@ -280,6 +286,8 @@ static enum transport transport_of(const struct transfer *transfer, long status)
 {
     if (transfer->was_stopped)
         return TRANSPORT_UNKNOWN;
+    if (transfer->is_late)
+        return TRANSPORT_NOT_SENT;
     if (status > 0)
         return TRANSPORT_ANSWERED;
     return transfer->has_left ? TRANSPORT_UNKNOWN : TRANSPORT_NOT_SENT;
@@ -297,6 +305,7 @@ static void finish(struct http *http, struct transfer *transfer, CURLcode code, 
     *ret = (struct http_result){
         .context = transfer->context,
         .transport = transport_of(transfer, status),
+        .is_late = transfer->is_late,
         .status = status,
         .latency_ms = clock_mono_ms() - transfer->started_ms,
         .retry_after = or_null(transfer->answer_retry_after),

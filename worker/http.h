@@ -38,7 +38,8 @@ struct http_request {
     const char *authorization; /* the whole value; NULL: none */
     const char *request_id;    /* X-Genesys-Request-Id; NULL: none */
     const char *content_type;
-    struct span body; /* borrowed until the result has been taken */
+    struct span body;    /* borrowed until the result has been taken */
+    int64_t leave_by_ms; /* monotonic: it must not leave later than this, however long connecting took; 0: whenever */
     void *context;
 };
 
@@ -49,7 +50,8 @@ size_t http_active(const struct http *http);
 struct http_result {
     void *context;
     enum transport transport;
-    long status; /* 0 without an answer */
+    bool is_late; /* it did not leave, because it could not by leave_by_ms */
+    long status;  /* 0 without an answer */
     int64_t latency_ms;
     const char *retry_after, *correlation_id, *request_id; /* NULL when absent */
     struct span body;                                      /* cut at HTTP_BODY_MAX */

@@ -18,6 +18,7 @@
 #define MARGIN_SHARE    200  /* a grant may wait this part of the window to be used: half a percent */
 #define MARGIN_MIN_MS   1
 #define MARGIN_MAX_MS   250
+#define TIMELY_RESERVES 50 /* so many in a row before a margin that was widened is narrowed */
 
 static int64_t first_margin_ms(const struct rate *rate)
 {
@@ -30,22 +31,27 @@ static int64_t first_margin_ms(const struct rate *rate)
 
 /* --- taking --- */
 
-/* The grants were too old to be used when they came. The next ones may be older: Redis is slow, and a worker that keeps
- * to a margin it cannot meet would never send. */
-static void widen_margin(struct sender *sender)
+/* Grants ran out before their requests could leave: Redis is slow, or connecting is. A worker that keeps to a margin it
+ * cannot meet would never send, so the next grants may be older; once for all that started together. */
+void sender_note_late(struct sender *sender, int64_t asked_at_ms)
 {
+    sender->timely = 0;
+    if (asked_at_ms <= sender->widened_at_ms)
+        return;
+    sender->widened_at_ms = clock_mono_ms();
     if (sender->margin_ms < sender->crew->settings->rate.window_ms)
         sender->margin_ms *= 2;
-    log_warning("Redis answers slowly; rate grants ran out before they could be used",
+    log_warning("rate grants ran out before they could be used: Redis or connecting is slow",
                 LOG_NUMBER("margin_ms", sender->margin_ms));
 }
 
-/* Redis is quick again: a wide margin keeps grants in the window for longer than needed. */
-static void narrow_margin(struct sender *sender)
+/* A wide margin keeps grants in the window for longer than needed, so it narrows again, slowly. */
+static void note_timely(struct sender *sender)
 {
-    if (sender->margin_ms / 2 >= first_margin_ms(&sender->crew->settings->rate) &&
-        clock_mono_ms() - sender->asked_at_ms < sender->margin_ms / 4)
-        sender->margin_ms /= 2;
+    if (++sender->timely < TIMELY_RESERVES || sender->margin_ms / 2 < first_margin_ms(&sender->crew->settings->rate))
+        return;
+    sender->timely = 0;
+    sender->margin_ms /= 2;
 }
 
 static void note_nothing_taken(struct sender *sender, const struct store_reserved *reserved)
@@ -71,6 +77,7 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
         clock_mono_ms() - sender->asked_at_ms > sender->asked_margin_ms && sender->crew->settings->rate.limit;
 
     sender->is_asking = false;
+    sender->leave_by_ms = sender->crew->settings->rate.limit > 0 ? sender->asked_at_ms + sender->asked_margin_ms : 0;
     if (reserved->rc != 0) { /* lost, or broken off by an error: what may have been handed to us goes back */
         settler_release_range(&sender->settler, sender->prefix, reserved->first, reserved->wanted);
         if (reserved->rc != ERR_UNREACHABLE)
@@ -81,9 +88,9 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
     else if (is_late)
-        widen_margin(sender);
+        sender_note_late(sender, sender->asked_at_ms);
     else
-        narrow_margin(sender);
+        note_timely(sender);
     for (size_t i = 0; i < reserved->count; i++)
         attempt_admit(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late,
                       i + 1 < reserved->count);
@@ -100,7 +107,7 @@ static bool may_ask(struct sender *sender, int64_t now_ms)
         sender->is_asleep = false;
     }
     return !sender->is_asking && !atomic_load(&sender->crew->is_stopping) && store_is_up(sender->store) &&
-           now_ms >= sender->next_take_ms;
+           (now_ms >= sender->next_take_ms || now_ms >= sender->own_due_ms);
 }
 
 /* How many messages to ask for: what is free, in batches worth a round trip, and no more than the breaker lets out. */
@@ -144,6 +151,8 @@ static void take_more(struct sender *sender)
         return;
     sender->is_asleep = false;
     sender->is_asking = true;
+    if (now_ms >= sender->own_due_ms)
+        sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
     sender->asked_margin_ms = sender->margin_ms;
     sender->next_ticket += ask.wanted;
@@ -173,28 +182,13 @@ static int64_t wait_ms(const struct sender *sender)
         return 0;
     if (!sender->is_asking && sender->next_take_ms > now_ms && sender->next_take_ms < at_ms)
         at_ms = sender->next_take_ms;
+    if (!sender->is_asking && sender->own_due_ms > now_ms && sender->own_due_ms < at_ms)
+        at_ms = sender->own_due_ms;
     if (sender->ask_again_ms > now_ms && sender->ask_again_ms < at_ms)
         at_ms = sender->ask_again_ms;
     if (store_ms >= 0 && now_ms + store_ms < at_ms)
         at_ms = now_ms + store_ms;
     return at_ms - now_ms;
-}
-
-static void turn(struct sender *sender)
-{
-    struct http_result result;
-    struct http_watch watch;
-
-    (void)store_pump(sender->store, NULL); /* trouble is logged there; the loop goes on */
-    http_pump(sender->http);
-    while (http_next(sender->http, &result))
-        attempt_finish(sender, &result);
-    settler_flush(&sender->settler);
-    take_more(sender);
-    (void)store_pump(sender->store, NULL);
-    watch_sleep(sender);
-    watch = (struct http_watch){store_fd(sender->store), store_wants_write(sender->store)};
-    http_wait(sender->http, &watch, 1, wait_ms(sender));
 }
 
 static bool is_done(struct sender *sender)
@@ -212,6 +206,24 @@ static bool is_done(struct sender *sender)
         store_pending(sender->store) == 0)
         return true;
     return now_ms >= sender->stop_at_ms + DRAIN_RECORD_MS;
+}
+
+static void turn(struct sender *sender)
+{
+    struct http_result result;
+    struct http_watch watch;
+
+    (void)store_pump(sender->store, NULL); /* trouble is logged there; the loop goes on */
+    http_pump(sender->http);
+    while (http_next(sender->http, &result))
+        attempt_finish(sender, &result);
+    settler_flush(&sender->settler);
+    take_more(sender);
+    (void)store_pump(sender->store, NULL);
+    watch_sleep(sender);
+    watch = (struct http_watch){store_fd(sender->store), store_wants_write(sender->store)};
+    if (!is_done(sender)) /* the last answer may have come in this very turn */
+        http_wait(sender->http, &watch, 1, wait_ms(sender));
 }
 
 static void *run(void *argument)
@@ -250,6 +262,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
 
     sender->crew = crew;
     sender->margin_ms = first_margin_ms(&settings->rate);
+    sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);
     /* Twice as many slots as transfers: outcomes wait for Redis while new requests are already on their way. */

@@ -21,8 +21,12 @@ struct sender {
     int64_t next_ticket;
     bool is_asking; /* a reserve is under way */
     int64_t asked_at_ms, asked_margin_ms;
-    int64_t margin_ms;       /* how long a grant may wait before the request starts */
+    int64_t margin_ms;       /* how long a grant may wait before the request leaves */
+    int64_t leave_by_ms;     /* when those of the last reserve run out; monotonic, 0: never */
+    int64_t widened_at_ms;   /* monotonic */
+    unsigned timely;         /* reserves in a row whose grants were in time */
     int64_t next_take_ms;    /* not before */
+    int64_t own_due_ms;      /* but at this time: a message that we put off falls due; INT64_MAX: none */
     int64_t ask_again_ms;    /* when the breaker may have changed its mind */
     int64_t clock_offset_ms; /* Redis' clock less our monotonic one */
 
@@ -30,5 +34,7 @@ struct sender {
     unsigned work_seen;
     int64_t stop_at_ms; /* 0 until it is to stop */
 };
+
+void sender_note_late(struct sender *sender, int64_t asked_at_ms);
 
 #endif
