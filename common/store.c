@@ -16,6 +16,7 @@
 #define RECONNECT_FIRST_MS  50
 #define RECONNECT_MAX_MS    2000
 #define CONNECT_PATIENCE_MS 5000
+#define FROZEN_PATIENCE     6                   /* times the patience for one that is away: slow is not away */
 #define REQUEST_MAX         ((size_t)512 << 20) /* what Redis takes as one argument */
 
 extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
@@ -426,7 +427,8 @@ size_t store_pending(const struct store *store)
 
 int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why)
 {
-    int64_t away_since_ms = clock_mono_ms();
+    int64_t away_since_ms = clock_mono_ms(), moved_ms = away_since_ms;
+    size_t before = store->pending;
     struct reason reason = {"Redis does not answer"};
     int rc = store_pump(store, &reason);
 
@@ -436,6 +438,13 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
         } else if (rc == ERR_DENIED || clock_mono_ms() - away_since_ms >= patience_ms) {
             *why = reason;
             return rc != 0 ? rc : ERR_UNREACHABLE;
+        }
+        if (store->pending != before)
+            moved_ms = clock_mono_ms();
+        before = store->pending;
+        if (clock_mono_ms() - moved_ms >= FROZEN_PATIENCE * patience_ms) {
+            *why = (struct reason){"Redis is connected and does not answer"};
+            return ERR_UNREACHABLE;
         }
         if (store->redis)
             redis_wait(store->redis, store_is_up(store) ? 1000 : 50);

@@ -43,7 +43,7 @@ bool store_is_up(const struct store *store);
 size_t store_pending(const struct store *store); /* requests without an answer */
 
 /* Pumps until at most `left` requests have no answer. Gives up with the last reason when Redis has been away for
- * `patience_ms`; Redis being slow is not being away. */
+ * `patience_ms`, or has not answered anything for six times as long: being slow is not being away. */
 int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why);
 
 /* --- putting messages in (store_enqueue.c) --- */

@@ -88,13 +88,29 @@ static void read_hold(const struct redis_reply *reply, int64_t now_ms, struct st
     (void)snprintf(ret->hold_reason, sizeof(ret->hold_reason), "%.199s", space ? space + 1 : "");
 }
 
+/* Redis refused the script: the log says why, and nothing that is shown would be true. */
+static int check_answered(int rc, bool is_answered, struct reason *why)
+{
+    if (rc != 0 || is_answered)
+        return rc;
+    reason_set(why, "Redis refused to say; the log above has its reason");
+    return ERR_STATE;
+}
+
+struct status_answer {
+    struct store_status *status;
+    bool is_answered;
+};
+
 static void on_status(struct request *request, const struct redis_reply *reply)
 {
-    struct store_status *ret = request->context;
+    struct status_answer *answer = request->context;
+    struct store_status *ret = answer->status;
     int64_t now, due, added;
 
     if (redis_reply_count(reply) < AT_COUNT)
-        return; /* Redis refused the script, which the log says */
+        return;
+    answer->is_answered = true;
     now = redis_reply_integer(redis_reply_at(reply, AT_NOW));
     ret->ready[PRIORITY_HIGH] = redis_reply_integer(redis_reply_at(reply, AT_HIGH));
     ret->ready[PRIORITY_NORMAL] = redis_reply_integer(redis_reply_at(reply, AT_NORMAL));
@@ -116,36 +132,43 @@ static void on_status(struct request *request, const struct redis_reply *reply)
 int store_read_status(struct store *store, struct store_status *ret, int64_t patience_ms, struct reason *why)
 {
     struct request *request = request_script(store, SCRIPT_STATUS, true, on_status);
+    struct status_answer answer = {ret, false};
+    int rc;
 
     memset(ret, 0, sizeof(*ret));
-    request->context = ret;
+    request->context = &answer;
     request_submit(request);
-    return store_finish(store, 0, patience_ms, why);
+    rc = store_finish(store, 0, patience_ms, why);
+    return check_answered(rc, answer.is_answered, why);
 }
 
 struct campaign_answer {
     struct store_counter *counters;
     size_t *ret_count;
+    bool is_answered;
 };
 
 static void on_campaign(struct request *request, const struct redis_reply *reply)
 {
-    const struct campaign_answer *answer = request->context;
+    struct campaign_answer *answer = request->context;
 
+    answer->is_answered = redis_reply_error(reply) == NULL;
     *answer->ret_count = read_counters(reply, answer->counters);
 }
 
 int store_read_campaign(struct store *store, const char *campaign, struct store_counter *ret, size_t *ret_count,
                         int64_t patience_ms, struct reason *why)
 {
-    struct campaign_answer answer = {ret, ret_count};
+    struct campaign_answer answer = {ret, ret_count, false};
     struct request *request = request_script(store, SCRIPT_CAMPAIGN, true, on_campaign);
+    int rc;
 
     *ret_count = 0;
     request_text(request, campaign);
     request->context = &answer;
     request_submit(request);
-    return store_finish(store, 0, patience_ms, why);
+    rc = store_finish(store, 0, patience_ms, why);
+    return check_answered(rc, answer.is_answered, why);
 }
 
 int64_t store_counter(const struct store_counter *counters, size_t count, const char *name)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/timestamp.h"
@@ -129,6 +130,8 @@ static int prepare(struct run *run, struct reason *why)
     name_rejects(run);
     rc = rejects_check_path(run->rejects_path, options->recipients, why);
     if (rc == 0)
+        rc = rejects_check_path(run->rejects_path, options->template, why);
+    if (rc == 0)
         rc = personaliser_bind(run->personaliser, run->source, why);
     if (rc == 0 && !options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
@@ -158,6 +161,27 @@ static int enqueue(struct run *run, const struct personal *personal, struct reas
     return outbox_add(&run->outbox, &message, why);
 }
 
+/* An approved template's text is with Genesys: what is shown instead is what goes into it. */
+static void count_language(struct run *run, const struct personal *personal)
+{
+    const struct content *content = &personal->content;
+    struct buf shown;
+
+    if (personal->text.data) {
+        tally_language(&run->tally, personal->language, content->to, personal->text);
+        return;
+    }
+    buf_init(&shown, JSON_MAX_BYTES);
+    buf_text(&shown, "approved template ");
+    buf_add(&shown, content->response_id.data, content->response_id.len);
+    for (size_t i = 0; i < content->parameter_count; i++) {
+        buf_printf(&shown, "%s %zu: ", i ? "," : " with", i + 1);
+        buf_add(&shown, content->parameters[i].data, content->parameters[i].len);
+    }
+    tally_language(&run->tally, "template", content->to, (struct span){buf_str(&shown), shown.len});
+    buf_clear(&shown);
+}
+
 static int take_row(struct run *run, const struct row *row, struct reason *why)
 {
     struct personal personal;
@@ -167,7 +191,7 @@ static int take_row(struct run *run, const struct row *row, struct reason *why)
     if (personaliser_apply(run->personaliser, run->source, row, &personal, &refusal) != 0)
         return reject_row(run, row, &refusal, why);
     run->tally.valid++;
-    tally_language(&run->tally, personal.language, personal.content.to, personal.text);
+    count_language(run, &personal);
     if (personal.content.channel == CHANNEL_SMS) {
         struct sms_cost cost = sms_cost(personal.text.data, personal.text.len);
 

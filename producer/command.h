@@ -25,9 +25,10 @@ struct command_call {
 struct command {
     const char *name; /* `campaign send` */
     const char *usage;
-    const char *summary; /* a line */
-    const char *help;    /* some lines */
-    size_t words_max;    /* that may follow the name */
+    const char *summary;   /* a line */
+    const char *help;      /* some lines */
+    size_t words_max;      /* that may follow the name */
+    bool has_all_settings; /* those of the other programs, too */
     const struct option *rows;
     size_t row_count;
     size_t options_size;

@@ -177,6 +177,16 @@ static bool is_blank(const char *data, size_t len)
     return true;
 }
 
+/* Editors on Windows put one at the beginning; it is no part of the first message. */
+static void pass_byte_order_mark(struct run *run)
+{
+    size_t len = 0;
+
+    (void)lines_peek(run->lines, 0, &len, NULL); /* what is wrong, the next one says again */
+    if (lines_available(run->lines) >= 3 && memcmp(lines_at(run->lines), "\xef\xbb\xbf", 3) == 0)
+        lines_take(run->lines, 3, 0);
+}
+
 static int take_all(struct run *run, struct reason *why)
 {
     struct progress progress;
@@ -186,6 +196,7 @@ static int take_all(struct run *run, struct reason *why)
     int rc = 0, more = 0;
 
     progress_begin(&progress, "enqueueing", true);
+    pass_byte_order_mark(run);
     while (rc == 0 && (more = lines_peek(run->lines, 0, &len, &inner)) != 0) {
         const char *data = lines_at(run->lines);
         size_t number = lines_number(run->lines);

@@ -56,7 +56,7 @@ static enum exit_status explain(const struct command *command, const struct opti
 /* A word that nobody asked for is a mistake, such as a file without its flag: never passed over. */
 static int check_words(const struct command *command, const struct option_words *words, struct reason *why)
 {
-    if (words->count <= command->words_max)
+    if (words->count <= command->words_max || words->wants_help || words->wants_version)
         return 0;
     reason_set(why, "`%.60s` is one word too many: herald %s %s", words->words[command->words_max], command->name,
                command->usage);
@@ -67,7 +67,7 @@ static enum exit_status run(const struct command *command, int argc, char *const
 {
     struct settings settings = {.org = NULL};
     void *options = mem_zalloc(1, command->options_size);
-    const struct option_set sets[] = {
+    struct option_set sets[] = {
         {"Options", command->rows, command->row_count, options, SETTINGS_HERALD},
         settings_set(&settings, SETTINGS_HERALD),
     };
@@ -76,12 +76,15 @@ static enum exit_status run(const struct command *command, int argc, char *const
     const struct command_call call = {&settings, options, &words};
     enum exit_status status;
 
-    if (options_load(sets, 2, argc, argv, &words, &why) != 0) {
+    if (command->has_all_settings)
+        sets[1].program = ~0U;
+    if (options_load(sets, 2, argc, argv, &words, &why) != 0 || check_words(command, &words, &why) != 0) {
         status = command_fail(ERR_INVALID, &why);
     } else if (words.wants_help) {
         status = explain(command, sets);
-    } else if (check_words(command, &words, &why) != 0) {
-        status = command_fail(ERR_INVALID, &why);
+    } else if (words.wants_version) {
+        (void)printf("herald %s\n", HERALD_VERSION);
+        status = EXIT_DONE;
     } else {
         log_init("herald", "error", "logfmt"); /* what a person needs to know, the command says itself */
         status = command->run(&call);

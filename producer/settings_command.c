@@ -42,6 +42,7 @@ const struct command command_settings = {
     .usage = "[OPTION]...",
     .summary = "the settings in force, secrets left out",
     .help = "",
+    .has_all_settings = true,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .options_size = sizeof(struct options),

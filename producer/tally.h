@@ -23,7 +23,7 @@ struct tally_example {
 };
 
 struct tally_language {
-    const char *tag; /* borrowed from the template */
+    const char *tag; /* borrowed from the template, or static */
     uint64_t count;
     struct tally_example examples[TALLY_EXAMPLES];
 };

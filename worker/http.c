@@ -19,6 +19,7 @@
 
 struct transfer {
     struct transfer *next_free;
+    struct transfer *older, *newer; /* among those under way, by when they started */
     struct http *http;
     CURL *easy;
     void *context;
@@ -43,6 +44,8 @@ struct http {
     struct transfer *transfers; /* max_requests of them */
     struct transfer *free;
     struct transfer *shown; /* its result is borrowed; free after the next call */
+    struct transfer *oldest, *newest; /* under way; all have the same time, so the oldest is the next to be late */
+    int64_t pumped_ms;                /* when the last pump began: what had come by then has been read */
     bool is_aborting;
     size_t active;
 };
@@ -134,7 +137,6 @@ static bool set_up_easy(struct http *http, struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)http->config.timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->config.connect_timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_SECONDS) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
@@ -193,6 +195,39 @@ void http_close(struct http *http)
     free(http->transfers);
     free(http->ca_file);
     free(http);
+}
+
+/* --- time ---
+ *
+ * The time of a request is kept here and not by libcurl, which looks at its clock before it looks at its sockets: after a
+ * sleep (SIGSTOP, a paused machine) it would throw away answers that have long arrived, and call them unknown. */
+
+static void join_line(struct http *http, struct transfer *transfer)
+{
+    transfer->newer = NULL;
+    transfer->older = http->newest;
+    if (http->newest)
+        http->newest->newer = transfer;
+    else
+        http->oldest = transfer;
+    http->newest = transfer;
+}
+
+static void leave_line(struct http *http, struct transfer *transfer)
+{
+    if (transfer->older)
+        transfer->older->newer = transfer->newer;
+    else
+        http->oldest = transfer->newer;
+    if (transfer->newer)
+        transfer->newer->older = transfer->older;
+    else
+        http->newest = transfer->older;
+}
+
+static int64_t next_deadline_ms(const struct http *http)
+{
+    return http->oldest ? http->oldest->started_ms + http->config.timeout_ms : INT64_MAX;
 }
 
 static void add_header(struct transfer *transfer, size_t *count, char *line)
@@ -258,6 +293,7 @@ void http_start(struct http *http, const struct http_request *request)
     if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK)
         abort();
     transfer->is_active = true;
+    join_line(http, transfer);
     http->active++;
 }
 
@@ -270,6 +306,7 @@ void http_pump(struct http *http)
 {
     int running;
 
+    http->pumped_ms = clock_mono_ms();
     (void)curl_multi_perform(http->multi, &running); /* an error of one transfer shows in its result */
 }
 
@@ -295,6 +332,7 @@ static void finish(struct http *http, struct transfer *transfer, CURLcode code, 
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status); /* leaves 0 when there is none */
     (void)curl_multi_remove_handle(http->multi, transfer->easy);              /* it is in there */
     transfer->is_active = false;
+    leave_line(http, transfer);
     http->active--;
     http->shown = transfer;
     *ret = (struct http_result){
@@ -331,13 +369,13 @@ bool http_next(struct http *http, struct http_result *ret)
         finish(http, (struct transfer *)(void *)private, code, ret);
         return true;
     }
-    for (size_t i = 0; http->is_aborting && i < http->config.max_requests; i++) {
-        if (http->transfers[i].is_active) {
-            finish(http, &http->transfers[i], CURLE_ABORTED_BY_CALLBACK, ret);
-            return true;
-        }
-    }
-    return false;
+    if (http->oldest && http->is_aborting)
+        finish(http, http->oldest, CURLE_ABORTED_BY_CALLBACK, ret);
+    else if (next_deadline_ms(http) <= http->pumped_ms)
+        finish(http, http->oldest, CURLE_OPERATION_TIMEDOUT, ret);
+    else
+        return false;
+    return true;
 }
 
 void http_abort_all(struct http *http)
@@ -349,6 +387,7 @@ void http_wait(struct http *http, const struct http_watch *watches, size_t count
 {
     struct curl_waitfd extra[HTTP_WATCH_MAX];
     unsigned used = 0;
+    int64_t left_ms = next_deadline_ms(http) - clock_mono_ms();
 
     for (size_t i = 0; i < count && used < HTTP_WATCH_MAX; i++) {
         if (watches[i].fd < 0)
@@ -358,6 +397,8 @@ void http_wait(struct http *http, const struct http_watch *watches, size_t count
             .events = (short)(CURL_WAIT_POLLIN | (watches[i].wants_write ? CURL_WAIT_POLLOUT : 0)),
         };
     }
+    if (timeout_ms > left_ms)
+        timeout_ms = left_ms;
     if (timeout_ms < 0)
         timeout_ms = 0;
     (void)curl_multi_poll(http->multi, extra, used, timeout_ms > 60000 ? 60000 : (int)timeout_ms, NULL);

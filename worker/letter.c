@@ -4,6 +4,8 @@
 #include "common/mask.h"
 #include "common/utf8.h"
 
+#define RAW_MAX ((size_t)4 << 20) /* bytes of an item that is no JSON object; in base64 they fit the buffer */
+
 static void add_text(struct buf *out, const char *key, const char *text)
 {
     if (!text || !*text)
@@ -28,9 +30,15 @@ static void add_attempt(struct buf *out, const struct attempt_record *attempt)
         buf_text(out, ",\"unknown\":true");
 }
 
+/* What is larger than a message can be is kept in part, with its true size: a dead letter must stay one that can be
+ * read. */
 static void add_raw(struct buf *out, struct span raw)
 {
-    if (utf8_is_valid(raw.data, raw.len)) {
+    if (raw.len > RAW_MAX) {
+        add_number(out, "raw_size", (int64_t)raw.len);
+        raw.len = RAW_MAX;
+    }
+    if (raw.len <= JSON_MAX_BYTES && utf8_is_valid(raw.data, raw.len)) {
         buf_text(out, ",\"raw\":");
         buf_json(out, raw.data, raw.len);
     } else {

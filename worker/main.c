@@ -57,10 +57,14 @@ static void print_help(const struct option_set *set)
 /* Settings that are each right and together wrong. */
 static int check_settings(const struct settings *settings, struct reason *why)
 {
+    char api_url[SETTINGS_URL_MAX], login_url[SETTINGS_URL_MAX];
+
     if (!settings->client_id || !settings->client_secret) {
         reason_set(why, "GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET must be set (or the files that their _FILE name)");
         return ERR_INVALID;
     }
+    if (settings_urls(settings, api_url, login_url, why) != 0)
+        return ERR_INVALID;
     if (settings->lease_ms <= settings->timeout_ms) {
         reason_set(why,
                    "--lease must be longer than --timeout: a worker would lose its messages while it still waits for "

@@ -55,7 +55,7 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     else if (is_late)
         grant_note_late(&sender->grant);
     else
-        grant_note_prompt(&sender->grant, clock_mono_ms() - sender->asked_at_ms);
+        grant_note_prompt(&sender->grant);
     for (size_t i = 0; i < reserved->count; i++)
         admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late);
     admit_look(sender);

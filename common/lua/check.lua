@@ -31,7 +31,7 @@ local function sender_wait(sender, ticket)
 end
 local function state_of(campaign)
   if campaign == '' then return '' end
-  if not states[campaign] then states[campaign] = call('HGET', key('campaign:' .. campaign), 'state') or '' end
+  if not states[campaign] then states[campaign] = redis.pcall('HGET', key('campaign:' .. campaign), 'state') or '' end
   return states[campaign]
 end
 for i = 6, #ARGV, 7 do

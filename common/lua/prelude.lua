@@ -22,7 +22,7 @@ end
 -- waits for ever, and a cancelled one is remembered for longer than any message may wait.
 local CANCELLED_MS = 400 * 24 * 3600 * 1000
 local function keep(hash, keep_ms)
-  local state = call('HGET', key(hash), 'state')
+  local state = redis.pcall('HGET', key(hash), 'state')
   if state == 'paused' then call('PERSIST', key(hash))
   else call('PEXPIRE', key(hash), state == 'cancelled' and CANCELLED_MS or keep_ms) end
 end

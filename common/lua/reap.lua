@@ -31,7 +31,7 @@ local function bury(message, envelope)
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
     string.format('%.0f', tonumber(herald.attempts) or 0) .. ',"envelope":' .. mark(envelope) .. '}')
   if id ~= '' then
-    call('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown')
+    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown')
     call('PEXPIRE', key('message:' .. id), keep_ms)
   end
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
@@ -49,7 +49,8 @@ for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMI
     end
     table.sort(entries, function(a, b) return a.number > b.number end) -- the first taken is pushed last, to the front
     for _, entry in ipairs(entries) do
-      local envelope = string.sub(entry.held, 2)
+      local letter, envelope = string.match(entry.held, '^([HNL])(.*)$')
+      if not letter then letter, envelope = 'N', entry.held end -- not written by a worker of ours: kept as it is
       local is_json, message = pcall(cjson.decode, envelope)
       if not is_json or type(message) ~= 'table' then message = {} end
       call('HDEL', inflight, entry.ticket)
@@ -57,7 +58,7 @@ for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMI
         bury(message, envelope)
         audit(worker, message, 'dead')
       else
-        call('RPUSH', key(lists[string.sub(entry.held, 1, 1)] or 'ready'), mark(envelope))
+        call('RPUSH', key(lists[letter]), mark(envelope))
         count('counts', 'redelivered', 1)
         audit(worker, message, 'redelivered')
       end

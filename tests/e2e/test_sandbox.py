@@ -123,6 +123,23 @@ def bot(**changes):
     return {"to": {"id": "customer-1"}, "from": {"id": "bot-1"}, "type": "text", "text": "Thank you.", **changes}
 
 
+def raw_connection(client, timeout=60):
+    return socket.create_connection((client.url.hostname, client.url.port), timeout=timeout)
+
+
+def raw_request(client):
+    body = json.dumps(agentless()).encode()
+    head = f"POST {AGENTLESS} HTTP/1.1\r\nHost: x\r\nAuthorization: {client.headers['Authorization']}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def raw_status(connection):
+    response = http.client.HTTPResponse(connection, method="POST")
+    response.begin()
+    response.read()
+    return response.status
+
+
 def expect_error(answer, status, code, field=None):
     body = answer.json
     equal((answer.status, body["status"], body["code"]), (status, status, code), "status, status in the body, code")
@@ -937,15 +954,12 @@ def test_two_thousand_slow_requests_wait_at_once():
         tap.skip(f"only {hard} open files are allowed here")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with sandbox("--latency", "1500ms") as (box, client):
-        url = urllib.parse.urlsplit(box.url)
-        body = json.dumps(agentless()).encode()
-        head = f"POST {AGENTLESS} HTTP/1.1\r\nHost: x\r\nAuthorization: {client.headers['Authorization']}\r\n"
-        request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        request = raw_request(client)
         with contextlib.ExitStack() as stack:
             start = time.monotonic()
             sockets = []
             for _ in range(count):
-                each = stack.enter_context(socket.create_connection((url.hostname, url.port), timeout=60))
+                each = stack.enter_context(raw_connection(client))
                 each.sendall(request)
                 sockets.append(each)
             answers = [each.recv(4096) for each in sockets]
@@ -953,6 +967,49 @@ def test_two_thousand_slow_requests_wait_at_once():
         equal(sum(answer.startswith(b"HTTP/1.1 200") for answer in answers), count, "answers")
         assert elapsed < 15 * SLOWNESS, f"{elapsed} s: they did not wait together"
         equal(box.summary()["accepted"], count, "accepted")
+
+
+def expect_bursts_to_be_answered(count, rounds, *flags):
+    """Stopped while the requests come in, the sandbox finds all of them ready in one look at its connections."""
+    with sandbox(*flags) as (box, client), contextlib.ExitStack() as stack:
+        request = raw_request(client)
+        connections = [stack.enter_context(raw_connection(client, 10 * SLOWNESS)) for _ in range(count)]
+        for each in connections:
+            each.sendall(request)
+            equal(raw_status(each), 200, "status of the first request on a connection")
+        for number in range(rounds):
+            box.stop()
+            for each in connections:
+                each.sendall(request)
+            box.cont()
+            try:
+                statuses = [raw_status(each) for each in connections]
+            except TimeoutError:
+                raise AssertionError(f"round {number} of {count} requests at once was not answered") from None
+            equal(statuses, [200] * count, "statuses")
+        for number in range(rounds):
+            for each in connections:
+                each.sendall(request)
+            equal([raw_status(each) for each in connections], [200] * count, "statuses of a round that was not held up")
+        equal(box.summary()["accepted"], count * (2 * rounds + 1), "accepted")
+
+
+def test_128_requests_at_once_are_all_answered():
+    # libmicrohttpd takes 128 events at a time, and used to wait for more when it had got exactly so many.
+    expect_bursts_to_be_answered(128, 20)
+
+
+def test_127_129_and_256_requests_at_once_are_all_answered():
+    for count in (127, 129, 256):
+        expect_bursts_to_be_answered(count, 5)
+
+
+def test_128_requests_at_once_are_all_answered_when_each_has_to_wait():
+    expect_bursts_to_be_answered(128, 10, "--latency", "uniform:0ms:3ms")
+
+
+def test_128_requests_at_once_are_all_answered_by_many_threads():
+    expect_bursts_to_be_answered(128, 10, "--threads", "3", "--latency", "uniform:0ms:1ms")
 
 
 def test_a_connection_is_kept_alive_over_many_requests():

@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 """A worker in bad weather: hosts that are not there, connections that break, an API that is down, poisonous messages."""
 
+import asyncio
+import contextlib
 import pathlib
 import subprocess
 import sys
+import threading
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
@@ -159,6 +163,64 @@ def test_TLS_that_does_not_verify_sends_nothing_and_with_the_right_ca_file_it_do
         flow.wait_sent(stand, total)
         equal(flow.expect_sum(stand, total)["dead"], 0, "dead")
         equal(api.summary()["duplicates"], 0, "duplicates")
+
+
+@contextlib.contextmanager
+def slow_to_connect(url, seconds):
+    """The address of a proxy that passes nothing for so long after a connection was made."""
+    target = urllib.parse.urlsplit(url)
+    loop = asyncio.new_event_loop()
+    started, address = threading.Event(), []
+
+    async def copy(reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader, writer):
+        await asyncio.sleep(seconds)
+        up_reader, up_writer = await asyncio.open_connection(target.hostname, target.port)
+        await asyncio.gather(copy(reader, up_writer), copy(up_reader, writer))
+
+    async def main():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address.append(server.sockets[0].getsockname()[1])
+        started.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await server.serve_forever()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    task = loop.create_task(main())
+    thread = threading.Thread(target=loop.run_until_complete, args=(task,))
+    thread.start()
+    started.wait()
+    try:
+        yield f"{target.scheme}://127.0.0.1:{address[0]}"
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def test_a_connection_that_takes_longer_than_its_grant_never_makes_the_window_too_full():
+    total, limit = 30, 10
+    with Stand() as stand:
+        cert, key = certificate(stand)
+        sandbox = stand.sandbox("--tls-cert", cert, "--tls-key", key, "--observe-window", f"{500 - 50 * SLOWNESS}ms")
+        with slow_to_connect(sandbox.url, 0.3) as api:
+            push(stand, *messages(total))
+            flags = ("--max-attempts", "1", "--threads", "1", "--in-flight", "10", "--ca-file", cert)
+            worker = stand.worker(*flags, env={"HERALD_RATE": f"{limit}/500ms", "GENESYS_API_URL": api})
+            flow.wait_sent(stand, total, seconds=30)
+            equal(worker.terminate(), 0, "exit status")
+        summary = sandbox.summary()
+        assert summary["max_in_window"] <= limit, summary
+        equal((summary["accepted"], summary["duplicates"]), (total, 0), "accepted, duplicates")
+        equal(flow.expect_sum(stand, total)["dead"], 0, "dead")
 
 
 def test_an_outage_of_the_API_is_probed_one_message_at_a_time_and_ends_by_itself():

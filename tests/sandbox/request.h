@@ -3,6 +3,7 @@
 
 #include "tests/sandbox/app.h"
 
+struct loop;
 struct MHD_Connection;
 struct MHD_Response;
 
@@ -36,6 +37,7 @@ struct request {
     struct app *app;
     enum phase phase;
     int fd;
+    struct loop *loop; /* of the thread that serves the connection */
     struct MHD_Connection *connection;
     enum method method;
     const char *path;

@@ -1,254 +1,34 @@
-/* The HTTP side: libmicrohttpd, its threads, and a request's way through its callbacks.
+/* The HTTP side's resources: the listening socket, and libmicrohttpd on it.
  *
- * One epoll thread (or --threads of them) serves; a request that has to wait is suspended and handed to the delay
- * thread, so nothing ever blocks. MHD_USE_TURBO matters beyond speed: without it MHD says an orderly goodbye before it
- * closes, and a reset would not look like one. */
+ * One thread (or --threads of them) serves, each with an MHD daemon of its own: see loop.c. What a request meets on its
+ * way is in handler.c. MHD_USE_TURBO matters beyond speed: without it MHD says an orderly goodbye before it closes, and
+ * a reset would not look like one. */
 #include "tests/sandbox/server.h"
-#include "tests/sandbox/request.h"
+#include "tests/sandbox/handler.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <microhttpd.h>
 
-#define SERVER_SPARE_FDS     64
-#define SERVER_IDLE_S        300
-#define SERVER_DRAIN_MAX     (64U * 1024 * 1024) /* of a body that is too large and is read only to be refused */
-#define SERVER_HANG_CHECK_US 200000
-#define SERVER_PEM_MAX       (256 * 1024)
+#define SERVER_SPARE_FDS 64
+#define SERVER_LANE_FDS  3 /* listening socket, epoll, eventfd */
+#define SERVER_IDLE_S    300
+#define SERVER_PEM_MAX   (256 * 1024)
 
 struct server {
     struct app *app;
-    struct MHD_Daemon *daemon;
+    struct lane *lanes;
+    size_t lane_count; /* of those that have a loop */
     char *cert;
     char *key;
     int port;
 };
-
-const char *request_query(const struct request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-bool request_is_json(struct request *request)
-{
-    static const char json[] = "application/json";
-    const char *type = request->content_type;
-    if (request->received > BODY_MAX) {
-        reply_error(request, 413, NULL, NULL, NULL);
-        return false;
-    }
-    if (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0 ||
-        (type[sizeof json - 1] != '\0' && strchr("; \t", type[sizeof json - 1]) == NULL)) {
-        reply_error(request, 415, NULL, NULL, NULL);
-        return false;
-    }
-    if (request->content_encoding != NULL && strcasecmp(request->content_encoding, "identity") != 0) {
-        reply_error(request, 415, NULL, NULL, "Compressed request bodies are not supported.");
-        return false;
-    }
-    return true;
-}
-
-void request_answer(struct request *request)
-{
-    struct counters *counters = &request->app->counters;
-    if (strncmp(request->path, "/sandbox/", 9) == 0) {
-        control_answer(request);
-        return;
-    }
-    struct tuning tuning;
-    tuner_get(&request->app->tuner, &tuning);
-    if (strcmp(request->path, "/oauth/token") != 0) {
-        send_answer(request, &tuning);
-    } else if (request->method != METHOD_POST) {
-        reply_error(request, 405, NULL, NULL, NULL);
-        request->reply.has_allow = true;
-    } else if (tuning.outage) {
-        count_up(&counters->token_requests);
-        reply_error(request, 503, NULL, NULL, NULL);
-    } else {
-        oauth_answer(request);
-    }
-    const struct reply *reply = &request->reply;
-    count_up(reply->how == HOW_RESET  ? &counters->resets
-             : reply->how == HOW_HANG ? &counters->hangs
-                                      : &counters->by_status[reply->status]);
-}
-
-static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind; /* only headers are asked for */
-    struct request *request = context;
-    switch (name[0] | 0x20) { /* most headers are none of ours: one look at the first letter settles it */
-    case 'a':
-        if (strcasecmp(name, "Authorization") == 0) {
-            request->authorization = value;
-        }
-        break;
-    case 'c':
-        if (strcasecmp(name, "Content-Type") == 0) {
-            request->content_type = value;
-        } else if (strcasecmp(name, "Content-Encoding") == 0) {
-            request->content_encoding = value;
-        }
-        break;
-    case 'x':
-        if (strcasecmp(name, "X-Genesys-Request-Id") == 0) {
-            request->request_id = value;
-        }
-        break;
-    default:
-        break;
-    }
-    return MHD_YES;
-}
-
-static struct request *request_create(struct app *app, struct MHD_Connection *connection, const char *path,
-                                      const char *method)
-{
-    struct request *request = malloc(sizeof *request);
-    if (request == NULL) {
-        return NULL;
-    }
-    /* The rooms at the end stay as they are: clearing them would cost more than the rest of this function. */
-    memset(request, 0, offsetof(struct request, body_room));
-    request->app = app;
-    request->connection = connection;
-    request->path = path;
-    request->method = strcmp(method, "POST") == 0                                 ? METHOD_POST
-                      : strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ? METHOD_GET
-                                                                                  : METHOD_OTHER;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    request->fd = info == NULL ? -1 : info->connect_fd;
-    text_init(&request->body, request->body_room, sizeof request->body_room);
-    text_init(&request->reply.body, request->reply_room, sizeof request->reply_room);
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, request); /* a count: not needed */
-    dice_uuid(&app->name_dice, request->correlation);
-    return request;
-}
-
-static void on_completed(void *context, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode code)
-{
-    (void)context;
-    (void)connection;
-    (void)code; /* a client that went away is no business of ours */
-    struct request *request = *state;
-    if (request == NULL) {
-        return;
-    }
-    *state = NULL;
-    text_clear(&request->body);
-    text_clear(&request->reply.body);
-    free(request->reply.stream);
-    free(request);
-}
-
-static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    (void)connection;
-    (void)socket_context;
-    struct app *app = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        count_up(&app->counters.connections);
-    }
-}
-
-static bool is_peer_gone(int fd)
-{
-    struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
-    return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-/* on_due: the delay thread lets a request go on. MHD does not look at suspended connections, so one that hangs is
- * looked at here: when its client has left, it must not keep its descriptor. */
-static int64_t on_due(void *item, bool stopping)
-{
-    struct request *request = item;
-    if (request->reply.how == HOW_HANG && !stopping && !is_peer_gone(request->fd)) {
-        return clock_mono_us() + SERVER_HANG_CHECK_US;
-    }
-    request->phase = PHASE_READY;
-    MHD_resume_connection(request->connection);
-    return 0;
-}
-
-/* finish: the answer onto the wire, or the end of the connection in its place. */
-static enum MHD_Result finish(struct request *request)
-{
-    if (request->reply.how == HOW_RESET) {
-        struct linger now = {.l_onoff = 1, .l_linger = 0};
-        /* If this fails, the client sees an orderly close instead of a reset: still no answer. */
-        (void)setsockopt(request->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-        return MHD_NO;
-    }
-    if (request->reply.how == HOW_HANG) {
-        return MHD_NO;
-    }
-    struct MHD_Response *response = reply_render(request);
-    if (response == NULL) {
-        return MHD_NO;
-    }
-    enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->reply.status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static enum MHD_Result wait_or_finish(struct request *request)
-{
-    if (request->reply.delay_us == 0 && request->reply.how != HOW_HANG) {
-        return finish(request);
-    }
-    request->phase = PHASE_WAITING;
-    int64_t due_us = clock_mono_us() + request->reply.delay_us;
-    MHD_suspend_connection(request->connection);
-    if (!delay_add(request->app->delay, due_us, request)) {
-        request->phase = PHASE_READY;
-        MHD_resume_connection(request->connection);
-    }
-    return MHD_YES;
-}
-
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
-                                  const char *method, const char *version, const char *data, size_t *size, void **state)
-{
-    (void)version;
-    struct request *request = *state;
-    if (request == NULL) {
-        *state = request_create(context, connection, path, method);
-        return *state == NULL ? MHD_NO : MHD_YES;
-    }
-    if (*size > 0) {
-        request->received += *size;
-        if (request->received > SERVER_DRAIN_MAX) {
-            return MHD_NO;
-        }
-        if (request->received <= BODY_MAX) {
-            text_add(&request->body, data, *size);
-        }
-        *size = 0;
-        return MHD_YES;
-    }
-    switch (request->phase) {
-    case PHASE_READING:
-        request_answer(request);
-        return wait_or_finish(request);
-    case PHASE_WAITING:
-        return MHD_YES;
-    case PHASE_READY:
-        return finish(request);
-    }
-    return MHD_NO;
-}
 
 /* listen_on: a listening socket, or -1. Our own and not MHD's, so that the backlog and the port are known. */
 static int listen_on(const char *host, int64_t port, int *ret_port)
@@ -301,34 +81,59 @@ static char *read_pem(const char *path)
     return pem;
 }
 
-static unsigned connection_limit(void)
+/* connection_limit: of one lane among `lanes`; MHD stops accepting there, before descriptors run out. */
+static unsigned connection_limit(unsigned lanes)
 {
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < 4 * SERVER_SPARE_FDS) {
-        return 2 * SERVER_SPARE_FDS;
+    unsigned spare = SERVER_SPARE_FDS + lanes * SERVER_LANE_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < 4 * spare) {
+        return 2 * SERVER_SPARE_FDS / lanes + 1;
     }
-    return files.rlim_cur > 1000000 ? 1000000 : (unsigned)files.rlim_cur - SERVER_SPARE_FDS;
+    return (files.rlim_cur > 1000000 ? 1000000 : (unsigned)files.rlim_cur - spare) / lanes;
 }
 
-static struct MHD_Daemon *start_daemon(struct server *server, const struct settings *settings, int fd)
+/* start_lane: 0 if it serves. The lane is one of server->lanes, and is left to server_stop in any case. */
+static int start_lane(struct server *server, struct lane *lane, unsigned lanes, int fd)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME;
-    struct MHD_OptionItem extra[4];
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME;
+    struct MHD_OptionItem extra[3];
     int count = 0;
-    if (settings->threads > 1) {
-        extra[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, settings->threads, NULL};
-    }
     if (server->cert != NULL) {
         flags |= MHD_USE_TLS;
         extra[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert};
         extra[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->key};
     }
     extra[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server->app, MHD_OPTION_LISTEN_SOCKET, fd,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-                            on_connection, server->app, MHD_OPTION_CONNECTION_LIMIT, connection_limit(),
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_ARRAY, extra,
-                            MHD_OPTION_END);
+    lane->app = server->app;
+    lane->loop = loop_create();
+    if (lane->loop == NULL) {
+        return -1;
+    }
+    server->lane_count++;
+    int own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* MHD closes it, perhaps also when it fails to start */
+    if (own_fd < 0) {
+        return -1;
+    }
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, handler_on_request, lane, MHD_OPTION_LISTEN_SOCKET, own_fd, MHD_OPTION_NOTIFY_COMPLETED,
+        handler_on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, handler_on_connection, lane,
+        MHD_OPTION_CONNECTION_LIMIT, connection_limit(lanes), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, extra, MHD_OPTION_END);
+    return daemon == NULL ? -1 : loop_start(lane->loop, daemon);
+}
+
+static int start_lanes(struct server *server, unsigned lanes, int fd)
+{
+    server->lanes = calloc(lanes, sizeof *server->lanes);
+    if (server->lanes == NULL) {
+        return -1;
+    }
+    for (unsigned i = 0; i < lanes; i++) {
+        if (start_lane(server, &server->lanes[i], lanes, fd) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 struct server *server_start(struct app *app, const struct settings *settings)
@@ -354,24 +159,26 @@ struct server *server_start(struct app *app, const struct settings *settings)
         goto out;
     }
     failed = "cannot start the delay thread";
-    app->delay = delay_create(on_due);
+    app->delay = delay_create(handler_on_due);
     if (app->delay == NULL) {
         goto out;
     }
     failed = "cannot start the HTTP server (is the certificate in order?)";
-    server->daemon = start_daemon(server, settings, fd);
-    if (server->daemon != NULL) {
-        return server;
+    if (start_lanes(server, (unsigned)settings->threads, fd) == 0) {
+        failed = NULL;
     }
 out:
-    (void)fprintf(stderr, "herald-sandbox: %s\n", failed);
     if (fd >= 0) {
-        (void)close(fd);
+        (void)close(fd); /* each lane has its own copy */
     }
-    if (server != NULL) {
-        server_stop(server);
+    if (failed != NULL) {
+        (void)fprintf(stderr, "herald-sandbox: %s\n", failed);
+        if (server != NULL) {
+            server_stop(server);
+        }
+        return NULL;
     }
-    return NULL;
+    return server;
 }
 
 int server_port(const struct server *server)
@@ -386,9 +193,10 @@ void server_stop(struct server *server)
     if (server->app->delay != NULL) {
         delay_stop(server->app->delay);
     }
-    if (server->daemon != NULL) {
-        MHD_stop_daemon(server->daemon);
+    for (size_t i = 0; i < server->lane_count; i++) {
+        loop_destroy(server->lanes[i].loop);
     }
+    free(server->lanes);
     delay_destroy(server->app->delay);
     server->app->delay = NULL;
     free(server->cert);

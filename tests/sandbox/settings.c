@@ -27,7 +27,7 @@ static const struct option {
     {"--port-file", "FILE", KIND_STRING, AT(port_file), 0, 0, "write the port there once ready"},
     {"--tls-cert", "FILE", KIND_STRING, AT(tls_cert), 0, 0, "serve HTTPS with this PEM certificate"},
     {"--tls-key", "FILE", KIND_STRING, AT(tls_key), 0, 0, "and this PEM key"},
-    {"--threads", "N", KIND_INT, AT(threads), 1, 64, "threads that serve (1)"},
+    {"--threads", "N", KIND_INT, AT(threads), 1, 64, "threads that serve; a connection stays with one (1)"},
     {"--client-id", "ID", KIND_STRING, AT(client_id), 0, 0, "OAuth client (sandbox)"},
     {"--client-secret", "SECRET", KIND_STRING, AT(client_secret), 0, 0, "its secret (sandbox-secret)"},
     {"--token-auth", "basic|body|both", KIND_AUTH, AT(token_auth), 0, 0, "where credentials are taken from (both)"},

@@ -131,6 +131,12 @@ static const struct field_case field_cases[] = {
     {"{\"payload\":{\"textBody\":\"\xff\xfe\"}}", "json_invalid", ""},
     {"{\"payload\":{\"textBody\":\"\xf0\x8f\x98\x80\"}}", "json_invalid", ""},
     {"{\"payload\":{\"x\":1.}}", "json_invalid", ""},
+    {"{\"payload\":{\"x\":-.5}}", "json_invalid", ""},
+    {"{\"payload\":{\"x\":-01}}", "json_invalid", ""},
+    {"{\"payload\":{\"x\":00}}", "json_invalid", ""},
+    {"{\"payload\":{\"x\":01.5}}", "json_invalid", ""},
+    {"{\"payload\":{\"x\":1.e5}}", "json_invalid", ""},
+    {"{\"payload\":{\"x\\u0000y\":1}}", "json_invalid", ""},
     {"{\"payload\":{\"x\":99999999999999999999}}", "json_invalid", ""},
 };
 

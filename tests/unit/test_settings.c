@@ -173,12 +173,51 @@ static void the_other_programs_settings_are_unknown_flags_but_known_lines(void *
     options_clear(&set, 1);
 }
 
+struct duration_case {
+    const char *text;
+    int64_t ms; /* -1: not a duration */
+};
+
+static const struct duration_case duration_cases[] = {
+    {"0s", 0},
+    {"500ms", 500},
+    {"15s", 15000},
+    {"2m", 120000},
+    {"24h", 86400000},
+    {"7d", 604800000},
+    {"007s", 7000},
+    {"", -1},
+    {"s", -1},
+    {"5", -1},
+    {"1.5s", -1},
+    {"-1s", -1},
+    {"1w", -1},
+    {"1s ", -1},
+    {"1sm", -1},
+    {"1e3s", -1},
+    {"9223372036854775807ms", INT64_MAX},
+    {"9223372036854775808ms", -1},
+    {"9223372036854775807s", -1},
+};
+
+static void durations_have_a_unit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(duration_cases); i++) {
+        int64_t ms = -1;
+
+        if (duration_parse(duration_cases[i].text, &ms) != (duration_cases[i].ms >= 0) || ms != duration_cases[i].ms)
+            fail_msg("'%s': %lld", duration_cases[i].text, (long long)ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(the_defaults_are_those_of_the_design, clear),
         cmocka_unit_test_teardown(numbers_and_times_have_bounds_and_the_message_names_the_flag, clear),
         cmocka_unit_test(hosts_come_from_the_region_or_the_urls),
+        cmocka_unit_test(durations_have_a_unit),
         cmocka_unit_test(names_too_long_for_a_url_are_refused_not_cut),
         cmocka_unit_test(the_other_programs_settings_are_unknown_flags_but_known_lines),
     };
