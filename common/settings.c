@@ -74,7 +74,7 @@ static const struct option rows[] = {
     {"breaker-failures", "HERALD_BREAKER_FAILURES", OPTION_NUMBER, AT(breaker_failures), .fallback = "5", .min = 1,
      .max = 1000, .value = "N", SENDS, .help = "failures of different messages in a row that open the circuit breaker"},
     {"environment", "HERALD_ENVIRONMENT", OPTION_TEXT, AT(environment), .value = "NAME", SENDS,
-     .help = "name of what these queues belong to; else made from the Redis and API addresses"},
+     .help = "name of what these queues belong to; else made from the address of Redis"},
     {"adopt", "HERALD_ADOPT", OPTION_SWITCH, AT(adopt), SENDS,
      .help = "send although the queues belong to another environment (a restored copy sends twice!)"},
     {"worker-id", "HERALD_WORKER_ID", OPTION_TEXT, AT(worker_id), .value = "NAME", SENDS,

@@ -153,7 +153,7 @@ void store_check(struct store *store, const struct store_look *look, const struc
 
 enum store_joined {
     STORE_JOINED,
-    STORE_NAME_TAKEN, /* a worker with this name is alive, or was until less than a lease ago */
+    STORE_NAME_TAKEN, /* a worker has this name, and a lease that ends in `left_ms` unless it is alive and beats */
     STORE_NOT_HOME,   /* these queues belong to another environment */
 };
 
@@ -162,9 +162,14 @@ struct store_identity {
     const char *environment;
     int64_t lease_ms;
 };
-/* May wait. `home` gets the environment that the queues belong to when that is the trouble. */
-int store_join(struct store *store, const struct store_identity *who, bool adopt, enum store_joined *ret,
-               char home[128], int64_t patience_ms, struct reason *why);
+/* May wait. */
+struct store_join {
+    enum store_joined joined;
+    char home[128];  /* NOT_HOME: the environment that the queues belong to */
+    int64_t left_ms; /* NAME_TAKEN */
+};
+int store_join(struct store *store, const struct store_identity *who, bool adopt, struct store_join *ret,
+               int64_t patience_ms, struct reason *why);
 /* `done` is told whether the lease is ours for another lease_ms from when this was called; LOST: nobody knows. */
 enum store_beaten { STORE_LEASE_OURS, STORE_LEASE_NOT_OURS, STORE_BEAT_LOST };
 void store_beat(struct store *store, const struct store_identity *who, const char *note, const char *breaker,

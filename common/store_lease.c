@@ -1,5 +1,6 @@
 /* Names, leases, and what becomes of the messages of a worker that has lost its own. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/store_request.h"
@@ -17,8 +18,8 @@ static void on_joined(struct request *request, const struct redis_reply *reply)
     (void)snprintf(answer->text, sizeof(answer->text), "%.*s", text ? (int)len : 0, text ? text : "");
 }
 
-int store_join(struct store *store, const struct store_identity *who, bool adopt, enum store_joined *ret,
-               char home[128], int64_t patience_ms, struct reason *why)
+int store_join(struct store *store, const struct store_identity *who, bool adopt, struct store_join *ret,
+               int64_t patience_ms, struct reason *why)
 {
     struct request *request = request_script(store, SCRIPT_JOIN, true, on_joined);
     struct join_answer answer = {""};
@@ -36,12 +37,13 @@ int store_join(struct store *store, const struct store_identity *who, bool adopt
     if (rc != 0)
         return rc;
     if (strcmp(answer.text, "ok") == 0) {
-        *ret = STORE_JOINED;
+        ret->joined = STORE_JOINED;
     } else if (strncmp(answer.text, "home ", 5) == 0) {
-        *ret = STORE_NOT_HOME;
-        (void)snprintf(home, 128, "%.127s", answer.text + 5);
-    } else if (strcmp(answer.text, "name") == 0) {
-        *ret = STORE_NAME_TAKEN;
+        ret->joined = STORE_NOT_HOME;
+        (void)snprintf(ret->home, sizeof(ret->home), "%.127s", answer.text + 5);
+    } else if (strncmp(answer.text, "name ", 5) == 0) {
+        ret->joined = STORE_NAME_TAKEN;
+        ret->left_ms = strtoll(answer.text + 5, NULL, 10);
     } else {
         reason_set(why, "Redis refused to let the worker join; the log above says why");
         return ERR_STATE;

@@ -25,9 +25,10 @@ struct transfer {
     void *context;
     int64_t started_ms;
     bool is_active;
-    bool has_left;    /* the request has begun to leave */
-    bool was_stopped; /* libcurl wanted to send it a second time */
-    bool is_cut;      /* the answer's body is larger than we keep */
+    bool has_left;     /* the request has begun to leave */
+    bool was_stopped;  /* libcurl wanted to send it a second time */
+    bool was_withheld; /* ended by us before it left */
+    bool is_cut;       /* the answer's body is larger than we keep */
     char authorization[AUTHORIZATION_MAX];
     char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX];
     struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */
@@ -43,7 +44,7 @@ struct http {
     char *ca_file;
     struct transfer *transfers; /* max_requests of them */
     struct transfer *free;
-    struct transfer *shown; /* its result is borrowed; free after the next call */
+    struct transfer *shown;           /* its result is borrowed; free after the next call */
     struct transfer *oldest, *newest; /* under way; all have the same time, so the oldest is the next to be late */
     int64_t pumped_ms;                /* when the last pump began: what had come by then has been read */
     bool is_aborting;
@@ -73,8 +74,10 @@ static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_
     (void)local_ip;
     (void)primary_port;
     (void)local_port;
-    if (!transfer->has_left && config->may_leave && !config->may_leave(config->may_leave_context, transfer->context))
+    if (!transfer->has_left && config->may_leave && !config->may_leave(config->may_leave_context, transfer->context)) {
+        transfer->was_withheld = true;
         return CURL_PREREQFUNC_ABORT;
+    }
     transfer->was_stopped = transfer->has_left;
     transfer->has_left = true;
     return transfer->was_stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
@@ -199,8 +202,8 @@ void http_close(struct http *http)
 
 /* --- time ---
  *
- * The time of a request is kept here and not by libcurl, which looks at its clock before it looks at its sockets: after a
- * sleep (SIGSTOP, a paused machine) it would throw away answers that have long arrived, and call them unknown. */
+ * The time of a request is kept here and not by libcurl, which looks at its clock before it looks at its sockets: after
+ * a sleep (SIGSTOP, a paused machine) it would throw away answers that have long arrived, and call them unknown. */
 
 static void join_line(struct http *http, struct transfer *transfer)
 {
@@ -279,7 +282,7 @@ void http_start(struct http *http, const struct http_request *request)
         abort(); /* more than max_requests is our own mistake; the rest is out of memory: see mem.h */
     http->free = transfer->next_free;
     transfer->context = request->context;
-    transfer->has_left = transfer->was_stopped = transfer->is_cut = false;
+    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = false;
     transfer->answer_retry_after[0] = transfer->answer_correlation_id[0] = transfer->answer_request_id[0] = '\0';
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
@@ -322,7 +325,9 @@ static enum transport transport_of(const struct transfer *transfer, long status)
         return TRANSPORT_UNKNOWN;
     if (status > 0)
         return TRANSPORT_ANSWERED;
-    return transfer->has_left ? TRANSPORT_UNKNOWN : TRANSPORT_NOT_SENT;
+    if (transfer->has_left)
+        return TRANSPORT_UNKNOWN;
+    return transfer->was_withheld ? TRANSPORT_WITHHELD : TRANSPORT_NOT_SENT;
 }
 
 static void finish(struct http *http, struct transfer *transfer, CURLcode code, struct http_result *ret)
@@ -369,12 +374,14 @@ bool http_next(struct http *http, struct http_result *ret)
         finish(http, (struct transfer *)(void *)private, code, ret);
         return true;
     }
-    if (http->oldest && http->is_aborting)
+    if (http->oldest && http->is_aborting) {
+        http->oldest->was_withheld = true;
         finish(http, http->oldest, CURLE_ABORTED_BY_CALLBACK, ret);
-    else if (next_deadline_ms(http) <= http->pumped_ms)
-        finish(http, http->oldest, CURLE_OPERATION_TIMEDOUT, ret);
-    else
+        return true;
+    }
+    if (next_deadline_ms(http) > http->pumped_ms)
         return false;
+    finish(http, http->oldest, CURLE_OPERATION_TIMEDOUT, ret);
     return true;
 }
 

@@ -24,7 +24,7 @@ struct http_config {
     const char *ca_file; /* NULL: the system's */
     int64_t timeout_ms, connect_timeout_ms;
     size_t max_requests; /* under way at once */
-    /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_NOT_SENT. NULL: always. */
+    /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_WITHHELD. NULL: always. */
     bool (*may_leave)(void *context, void *request_context);
     void *may_leave_context;
 };
@@ -63,7 +63,7 @@ struct http_result {
 void http_pump(struct http *http);
 /* The next finished one, borrowed until the next call of this or of http_start. */
 bool http_next(struct http *http, struct http_result *ret);
-/* Ends everything under way; each comes out of http_next as TRANSPORT_NOT_SENT or TRANSPORT_UNKNOWN. */
+/* Ends everything under way; each comes out of http_next as TRANSPORT_WITHHELD or TRANSPORT_UNKNOWN. */
 void http_abort_all(struct http *http);
 
 /* Something else to wait for. */

@@ -1,6 +1,7 @@
 #include "worker/identity.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +9,11 @@
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/ids.h"
+#include "common/log.h"
 #include "common/store.h"
 
 #define START_PATIENCE_MS 5000
+#define NAME_LOOK_MS      250
 
 static void name_worker(struct crew *crew, const struct settings *settings)
 {
@@ -26,18 +29,18 @@ static void name_worker(struct crew *crew, const struct settings *settings)
                    (uint32_t)random_u64());
 }
 
-/* What these queues belong to, unless the settings name it: the places that Redis and the API are at. */
+/* What these queues belong to, unless the settings name it: the Redis they are in. A copy of them is in another. */
 static void name_environment(struct crew *crew, const struct settings *settings)
 {
-    char hash[DIGEST_HEX_SIZE], text[512];
+    char hash[DIGEST_HEX_SIZE];
     const char *at = strrchr(settings->redis_url, '@'); /* what stands before it is a secret and may change */
+    const char *where = at ? at + 1 : settings->redis_url;
 
     if (settings->environment) {
         (void)snprintf(crew->environment, sizeof(crew->environment), "%s", settings->environment);
         return;
     }
-    (void)snprintf(text, sizeof(text), "%.200s %.250s", at ? at + 1 : settings->redis_url, crew->api_url);
-    digest_sha256_hex(text, strlen(text), hash);
+    digest_sha256_hex(where, strlen(where), hash);
     (void)snprintf(crew->environment, sizeof(crew->environment), "%.16s", hash);
 }
 
@@ -49,40 +52,68 @@ void identity_choose(struct crew *crew, const struct settings *settings)
     crew->identity = (struct store_identity){crew->worker_id, crew->instance, crew->environment, settings->lease_ms};
 }
 
-static int explain_refusal(const struct crew *crew, enum store_joined joined, const char *home, struct reason *why)
+static int explain_refusal(const struct crew *crew, const struct store_join *join, struct reason *why)
 {
-    switch (joined) {
+    switch (join->joined) {
     case STORE_JOINED:
         return 0;
     case STORE_NAME_TAKEN:
-        reason_set(why, "a worker named %s is running, or was until less than --lease ago; names must differ",
-                   crew->worker_id);
+        reason_set(why, "a worker named %s is alive; names must differ", crew->worker_id);
         break;
     case STORE_NOT_HOME:
         reason_set(
             why,
             "these queues belong to environment %.64s and this worker to %.64s: if they are a restored copy, sending "
             "would send twice; if they have moved, start once with --adopt",
-            home, crew->environment);
+            join->home, crew->environment);
         break;
     }
     return ERR_INVALID;
 }
 
+/* The lease counts from before the question, on our clock. */
+static int ask(struct store *store, struct crew *crew, const struct settings *settings, struct store_join *join,
+               struct reason *why)
+{
+    int64_t asked_ms = clock_boot_ms();
+    int rc = store_join(store, &crew->identity, settings->adopt, join, START_PATIENCE_MS, why);
+
+    if (rc == 0 && join->joined == STORE_JOINED)
+        crew_set_lease(crew, asked_ms + settings->lease_ms);
+    return rc;
+}
+
+/* Somebody has our name. If it is alive, its lease is renewed while we look; if it is our own earlier life, which was
+ * killed, the lease runs out and the name is free. */
+static int wait_for_name(struct store *store, struct crew *crew, const struct settings *settings,
+                         struct store_join *join, struct reason *why)
+{
+    int64_t left_ms = INT64_MAX;
+    int rc = 0;
+
+    while (rc == 0 && join->joined == STORE_NAME_TAKEN && join->left_ms < left_ms) {
+        if (left_ms == INT64_MAX)
+            log_info("another worker had this name; waiting whether it is alive", LOG_TEXT("worker", crew->worker_id),
+                     LOG_NUMBER("lease_left_ms", join->left_ms));
+        left_ms = join->left_ms;
+        (void)poll(NULL, 0, NAME_LOOK_MS);
+        rc = ask(store, crew, settings, join, why);
+    }
+    return rc;
+}
+
 int identity_join(struct crew *crew, const struct settings *settings, struct reason *why)
 {
     struct store *store = NULL;
-    enum store_joined joined = STORE_NAME_TAKEN;
-    char home[128] = "";
-    int64_t asked_ms = clock_boot_ms();
+    struct store_join join = {.joined = STORE_NAME_TAKEN};
     int rc = store_open(&store, settings->redis_url, settings->org, why);
 
     if (rc == 0)
-        rc = store_join(store, &crew->identity, settings->adopt, &joined, home, START_PATIENCE_MS, why);
+        rc = ask(store, crew, settings, &join, why);
     if (rc == 0)
-        rc = explain_refusal(crew, joined, home, why);
+        rc = wait_for_name(store, crew, settings, &join, why);
     if (rc == 0)
-        crew_set_lease(crew, asked_ms + settings->lease_ms);
+        rc = explain_refusal(crew, &join, why);
     store_close(store);
     return rc;
 }

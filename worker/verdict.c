@@ -39,6 +39,7 @@ static const struct row answered[] = {
 static const struct row silent[] = {
     [TRANSPORT_NOT_SENT] = {"not_sent", 0, 0, TOKEN_ANY, OUTCOME_DEFERRED, ORG_NONE, BREAKER_FAILURE, FREE},
     [TRANSPORT_UNKNOWN] = {"no_answer", 0, 0, TOKEN_ANY, OUTCOME_DEFERRED, ORG_NONE, BREAKER_FAILURE, BURNS_UNKNOWN},
+    [TRANSPORT_WITHHELD] = {"withheld", 0, 0, TOKEN_ANY, OUTCOME_RETURNED, ORG_NONE, BREAKER_IGNORE, FREE},
 };
 
 static bool fits(const struct row *row, const struct attempt_result *result)
@@ -67,6 +68,7 @@ static const struct row *find_row(const struct attempt_result *result)
         return &answered[at];
     case TRANSPORT_NOT_SENT:
     case TRANSPORT_UNKNOWN:
+    case TRANSPORT_WITHHELD:
         return &silent[result->transport];
     }
     return &silent[TRANSPORT_UNKNOWN];

@@ -22,6 +22,7 @@ enum transport {
     TRANSPORT_ANSWERED, /* a complete answer with a status */
     TRANSPORT_NOT_SENT, /* DNS, connect or TLS failed before any of the request left */
     TRANSPORT_UNKNOWN,  /* time-out or reset after it left, or after it may have left */
+    TRANSPORT_WITHHELD, /* we kept it back ourselves before any of it left: no lease any more, or told to stop */
 };
 
 struct attempt_result {

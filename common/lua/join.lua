@@ -1,15 +1,16 @@
 -- A worker takes its name, or is told why not. ARGV: worker, instance (chance, one for each start), lease in ms, keep_ms,
--- environment, 1 to adopt. Answers `ok`, `name` (a live worker has it), or `home <environment>` (these queues are
+-- environment, 1 to adopt. Answers `ok`, `name <ms>` (a worker has it, whose lease ends in so long), or `home <environment>` (these queues are
 -- of another environment: a copy, perhaps, whose messages have been sent where it was made).
 local now = now_ms()
 local home = call('GET', key('home'))
 if home and home ~= ARGV[5] and ARGV[6] ~= '1' then return 'home ' .. home end
 local lease = tonumber(call('ZSCORE', key('workers'), ARGV[1]) or 0)
 local instance = call('HGET', key('worker:' .. ARGV[1]), 'instance')
-if lease > now and instance and instance ~= ARGV[2] then return 'name' end
+if lease > now and instance and instance ~= ARGV[2] then return 'name ' .. (lease - now) end
 if call('EXISTS', key('inflight:' .. ARGV[1])) == 1 and instance ~= ARGV[2] then
-  -- An earlier life of this name left messages behind: they get a name of their own and are reaped under that.
-  local ghost = ARGV[1] .. '~' .. (instance or '')
+  -- An earlier life of this name left messages behind: they get a name of their own, one that nobody had before, and are
+  -- reaped under that.
+  local ghost = ARGV[1] .. '~' .. ARGV[2]
   call('RENAME', key('inflight:' .. ARGV[1]), key('inflight:' .. ghost))
   call('ZADD', key('workers'), now - 1, ghost)
 end

@@ -10,6 +10,7 @@ kept apart. The seed decides what is done and in which order; the machine decide
 import argparse
 import collections
 import contextlib
+import functools
 import json
 import pathlib
 import random
@@ -274,6 +275,17 @@ SANDBOX_FAULTS = ("hang", "hang-after", "reset-before", "reset-after", "500", "5
 class Damage:
     """Deals one kind after another from a shuffled deck. What lasts is undone later, so that several may overlap."""
 
+    KINDS = (
+        *3 * ("worker killed",),
+        *2 * ("worker stopped past its lease",),
+        *("worker stopped for a moment", "worker terminated"),
+        *("redis killed", "redis paused for a moment", "redis paused past the lease"),
+        *("redis out of memory", "redis read-only", "forgotten scripts"),
+        *("connections cut", "answers of redis lost"),
+        *("black hole", *2 * ("black hole past the lease",)),
+        *("token revoked", *3 * ("genesys",)),
+    )
+
     def __init__(self, stand, sandbox, crew, seed, report):
         self._stand = stand
         self._sandbox = sandbox
@@ -286,11 +298,6 @@ class Damage:
         self._sandbox_is_busy = False
         self._holes = set()
         self.done = collections.Counter()
-
-    KINDS = ("worker killed", "worker killed", "worker killed", "worker stopped past its lease",
-             "worker stopped past its lease", "worker stopped for a moment", "worker terminated", "redis killed", "redis paused for a moment", "redis paused past the lease",
-             "connections cut", "answers of redis lost", "black hole", "black hole past the lease", "black hole past the lease", "token revoked",
-             "genesys", "genesys", "genesys")
 
     def run(self, seconds):
         end = time.monotonic() + seconds
@@ -371,8 +378,18 @@ class Damage:
         redis = self._stand.redis
         if kind == "redis killed":
             seconds = dice.choice((0, dice.uniform(0, 1.5 * LEASE)))
+            if dice.random() < 0.3:
+                redis.call("BGREWRITEAOF")
             redis.kill()
             undo = redis.start
+        elif kind == "redis out of memory":
+            seconds = dice.uniform(0.1, 1.5 * LEASE)
+            redis.call("CONFIG", "SET", "maxmemory", "1")
+            undo = functools.partial(redis.call, "CONFIG", "SET", "maxmemory", "0")
+        elif kind == "redis read-only":  # a replica, as after a failover that has gone the other way
+            seconds = dice.uniform(0.1, 1.5 * LEASE)
+            redis.call("REPLICAOF", "127.0.0.1", "1")
+            undo = functools.partial(redis.call, "REPLICAOF", "NO", "ONE")
         else:
             seconds = LEASE * (dice.uniform(1.1, 1.8) if "past" in kind else dice.uniform(0.05, 0.9))
             redis.pause()
@@ -385,6 +402,12 @@ class Damage:
 
         self._after(seconds, back)
         return f"for {seconds:.2f} s"
+
+    def _forgotten(self, _kind, _dice):
+        if self._redis_is_busy:
+            return None
+        self._stand.redis.call("SCRIPT", "FLUSH")
+        return "all of them"
 
     def _connections(self, _kind, dice):
         chosen = self._crew.places if dice.random() < 0.3 else [dice.choice(self._crew.places)]

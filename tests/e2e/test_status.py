@@ -16,7 +16,7 @@ from tap import equal
 
 COMMANDS = ("campaign send", "campaign status", "enqueue", "status", "settings")
 REJECT_THE_FIRST = [{"match": {"to": flow.number(1)}, "times": 0, "do": "400", "code": "x", "message": "no"}]
-PLACES = ("ready", "delayed", "in_flight", "sent", "dead")
+PLACES = ("ready", "delayed", "in_flight", "sent", "dead", "parked", "cancelled")
 
 
 def enqueue(stand, *items):
@@ -66,7 +66,7 @@ def test_messages_in_flight_are_in_the_sum_and_beside_their_worker():
         for about in found["workers"]:
             assert about["id"].startswith("w-1") and 0 <= about["lease_left_ms"] <= 120_000, about
         table = stand.herald("status", check=True).out
-        assert re.search(r"w-1\S* +5 in flight  beat \d+\.\d s ago", table), table
+        assert re.search(r"w-1\S* +5 in flight  up \d+ s  beat \d+\.\d s ago", table), table
         worker.kill()
 
 
@@ -121,15 +121,15 @@ def test_workers_are_shown_with_their_note_and_a_lease_that_ran_out():
     now = int(time.time() * 1000)
     with Stand() as stand:
         stand.redis.call("ZADD", KEY + "workers", now + 60_000, "host-1", now - 5000, "host-2")
-        stand.redis.call("HSET", KEY + "worker:host-1", "beat_at", now, "note", "breaker open: 503")
-        stand.redis.call("HSET", KEY + "worker:host-2", "beat_at", now - 65_000, "note", "")
+        stand.redis.call("HSET", KEY + "worker:host-1", "beat_at", now, "since", now - 90_000, "breaker", "closed", "note", "no token")
+        stand.redis.call("HSET", KEY + "worker:host-2", "beat_at", now - 65_000, "since", now - 70_000, "breaker", "open", "note", "")
         stand.redis.call("HSET", KEY + "inflight:host-2", "t1", "{}", "t2", "{}")
         found = stand.status()
         notes = {about["id"]: (about["note"], about["in_flight"]) for about in found["workers"]}
-        equal(notes, {"host-1": ("breaker open: 503", 0), "host-2": ("", 2)}, "workers")
+        equal(notes, {"host-1": ("no token", 0), "host-2": ("", 2)}, "workers")
         table = stand.herald("status", check=True).out
-        assert re.search(r"host-1 +0 in flight  beat 0\.\d s ago  breaker open: 503\n", table), table
-        assert re.search(r"host-2 +2 in flight  beat 6\d\.\d s ago  LEASE RUN OUT\n", table), table
+        assert re.search(r"host-1 +0 in flight  up 90 s  beat 0\.\d s ago  breaker closed  no token\n", table), table
+        assert re.search(r"host-2 +2 in flight  up 70 s  beat 6\d\.\d s ago  breaker open  LEASE RUN OUT\n", table), table
 
 
 def test_what_is_in_redis_does_not_steer_the_terminal():

@@ -138,7 +138,7 @@ def test_a_killed_worker_that_starts_again_under_its_old_name_overwrites_nothing
         sandbox = stand.sandbox()
         sandbox.script([{"do": "hang", "times": 0}])
         push(stand, *messages(10))
-        flags = ("--worker-id", "w1", "--threads", "1", "--in-flight", "10")
+        flags = ("--worker-id", "w1", "--threads", "1", "--in-flight", "10", "--lease", "3s", "--timeout", "2s")
         worker = stand.worker(*flags)
         wait_until(lambda: flow.places(stand)["in_flight"] == 10, "ten messages in flight")
         worker.kill()

@@ -1185,8 +1185,8 @@ static void step_reserve(struct model *model)
             assert_int_equal(of->place, DUE);
             of->letter = 'N';
         } else {
-            while (model->lengths[list] == 0)
-                assert_true(++list < 3);
+            list = (int)of->place - READY_HIGH; /* whichever list's turn it is, it is that list's next */
+            assert_in_range(list, 0, 2);
             assert_int_equal(message, model->lists[list][--model->lengths[list]]);
             of->letter = "HNL"[list];
         }

@@ -85,6 +85,9 @@ static const struct row_case row_cases[] = {
     {"no_answer", TRANSPORT_UNKNOWN, 0, false, UNKNOWN},
     {"no_answer", TRANSPORT_UNKNOWN, 200, false, UNKNOWN},
     {"no_answer", (enum transport)99, 200, false, UNKNOWN},
+    /* kept back by us: nobody's failure */
+    {"withheld", TRANSPORT_WITHHELD, 0, false, RETURNED(ORG_NONE)},
+    {"withheld", TRANSPORT_WITHHELD, 200, true, RETURNED(ORG_NONE)},
 };
 
 static const struct verdict_facts young = {.max_attempts = 8, .left_ms = INT64_MAX};
