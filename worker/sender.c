@@ -16,9 +16,9 @@
 #define ERROR_MS        1000
 #define DRAIN_RECORD_MS 5000 /* beyond the drain, for outcomes that Redis has not taken */
 #define MARGIN_SHARE    200  /* a grant may wait this part of the window to be used: half a percent */
-#define MARGIN_MIN_MS   1
+#define MARGIN_MIN_MS   20
 #define MARGIN_MAX_MS   250
-#define TIMELY_RESERVES 50 /* so many in a row before a margin that was widened is narrowed */
+#define TIMELY_RESERVES 8 /* so many in a row before a margin that was widened is narrowed */
 
 static int64_t first_margin_ms(const struct rate *rate)
 {
@@ -26,7 +26,9 @@ static int64_t first_margin_ms(const struct rate *rate)
 
     if (margin > MARGIN_MAX_MS)
         margin = MARGIN_MAX_MS;
-    return margin < MARGIN_MIN_MS ? MARGIN_MIN_MS : margin;
+    if (margin < MARGIN_MIN_MS) /* so short a time is too little to connect in; but not most of a short window */
+        margin = rate->window_ms / 20 < MARGIN_MIN_MS ? rate->window_ms / 20 : MARGIN_MIN_MS;
+    return margin < 1 ? 1 : margin;
 }
 
 /* --- taking --- */
