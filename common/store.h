@@ -94,6 +94,9 @@ struct span store_reserved_envelope(const struct store_reserved *reserved, size_
 typedef void (*store_reserved_fn)(void *context, const struct store_reserved *reserved);
 void store_reserve(struct store *store, const struct store_reserve *ask, store_reserved_fn done, void *context);
 
+/* Reserves of tickets below `first` take nothing from now on: one that was lost may still be on its way to Redis. */
+void store_fence(struct store *store, const char *worker, const char *prefix, int64_t first);
+
 enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
 
 struct store_settle {

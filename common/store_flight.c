@@ -64,6 +64,22 @@ void store_reserve(struct store *store, const struct store_reserve *ask, store_r
     request_submit(request);
 }
 
+static void on_fenced(struct request *request, const struct redis_reply *reply)
+{
+    (void)request;
+    (void)reply; /* it must arrive, and there is nothing to do when it has */
+}
+
+void store_fence(struct store *store, const char *worker, const char *prefix, int64_t first)
+{
+    struct request *request = request_script(store, SCRIPT_FENCE, true, on_fenced);
+
+    request_text(request, worker);
+    request_text(request, prefix);
+    request_number(request, first);
+    request_submit(request);
+}
+
 static void on_settled(struct request *request, const struct redis_reply *reply)
 {
     request->call.settled(request->context, redis_reply_error(reply) ? ERR_STATE : 0);

@@ -27,6 +27,7 @@ enum script_name {
     SCRIPT_JOIN,
     SCRIPT_REAP,
     SCRIPT_TOUCH,
+    SCRIPT_FENCE,
     SCRIPT_COUNT,
 };
 

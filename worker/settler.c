@@ -84,6 +84,7 @@ void settler_release_range(struct settler *settler, const char *prefix, int64_t 
         items[i] = (struct store_settle){.ticket = tickets[i], .give_back = true};
     }
     batch->settler = settler;
+    store_fence(settler->store, settler->worker, prefix, first + count);
     store_settle(settler->store, STORE_RELEASE, settler->worker, items, (size_t)count, on_settled, batch);
     free(items);
     free(tickets);

@@ -152,8 +152,9 @@ def test_a_killed_worker_that_starts_again_under_its_old_name_overwrites_nothing
 def test_two_workers_keep_to_one_rate_window_and_use_it_up():
     total, limit = 100, 20
     with Stand() as stand:
-        # What the sandbox sees is when requests arrive; where everything is slow they do so unevenly.
-        sandbox = stand.sandbox("--observe-window", "900ms" if SLOW else "1s")
+        # The worker keeps the window for when requests leave. The sandbox sees when they arrive, and on a machine that is
+        # busy with other suites some are read a few ms late, so that the next window's come too close to them.
+        sandbox = stand.sandbox("--observe-window", "900ms" if SLOW else "960ms")
         flags = ("--rate", f"{limit}/1s", "--threads", "2")
         workers = [stand.worker(*flags, env={"HERALD_RATE": None}).wait_ready() for _ in range(2)]
         begun = time.monotonic()
@@ -163,7 +164,8 @@ def test_two_workers_keep_to_one_rate_window_and_use_it_up():
         summary = sandbox.summary()
         assert summary["max_in_window"] <= limit, summary
         ideal = total / limit - 1  # the first window's worth goes out at once
-        assert ideal <= took < ideal * 1.25 + SLOWNESS - 0.9, f"{took:.2f} s, ideal {ideal} s"
+        assert ideal <= took, f"{took:.2f} s for what takes {ideal} s at least"
+        assert took < ideal * 1.5 or SLOW, f"{took:.2f} s, ideal {ideal} s"
         equal(summary["by_status"].get("429", 0), 0, "429s")
         assert all(worker.running for worker in workers)
 
