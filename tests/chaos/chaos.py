@@ -123,7 +123,7 @@ class Feeder:
         while not self._stopping.is_set():
             batch = self._batch(dice, 30, "LPUSH")
             commands = [("LPUSH", flow.LISTS[e.get("priority", "normal")], json.dumps(e)) for e in batch]
-            with contextlib.suppress(OSError, resp.RedisError):  # without an answer nobody knows; and nobody tries again
+            with contextlib.suppress(OSError, resp.RedisError):  # without an answer nobody knows, nobody repeats it
                 client.pipeline(commands)
                 self._acknowledge(batch)
             self._pause(dice, len(batch))
@@ -170,7 +170,7 @@ class Feeder:
 
 
 class Crew:
-    """The workers: so many places, each with a proxy of its own to Redis, each filled again when its worker has ended."""
+    """The workers: so many places, each with a proxy of its own to Redis, each filled again when its worker ended."""
 
     def __init__(self, stand, size, report):
         self._stand = stand
@@ -252,7 +252,8 @@ class Place:
         self.term_deadline = None
 
     def start(self):
-        flags = ["--lease", in_ms(LEASE), "--timeout", in_ms(TIMEOUT), "--connect-timeout", "1s", "--drain", in_ms(DRAIN),
+        flags = ["--lease", in_ms(LEASE), "--timeout", in_ms(TIMEOUT), "--connect-timeout", "1s",
+                 "--drain", in_ms(DRAIN),
                  "--retry-base", "50ms", "--retry-cap", "1s", "--max-attempts", "100", "--threads", "2",
                  "--in-flight", "32", "--environment", "chaos", "--audit-max", "100000000"]
         flags += ["--worker-id", self.name] if self.name else []
@@ -497,7 +498,7 @@ class Accounts:
         self.audit = collections.defaultdict(list)
         for entry in audit_entries(stand):
             self.audit[entry["id"]].append(entry)
-        self.status = stand.status()
+        self.status = stand.herald("status", "--json").json  # its status 1 for a wrong sum is judged below
         self.counters = collections.Counter(self.status["counters"])
         self._compare()
 
@@ -569,11 +570,12 @@ class Accounts:
         return "\n".join("    " + line for line in lines)
 
     def rows(self):
-        reasons = {k[5:]: v for k, v in sorted(self.counters.items()) if k.startswith("dead:")}
+        reasons = {k[5:]: v for k, v in sorted({"dead:outcome_unknown": 0, **self.counters}.items())
+                   if k.startswith("dead:")}
         return {
             "accepted": self.accepted,
             "  without an answer, arrived all the same": len(self.unsure_arrived),
-            "without an answer, not arrived": self.unsure - len(self.unsure_arrived),
+            "refused or without an answer, not arrived": self.unsure - len(self.unsure_arrived),
             "sent": self.status["places"]["sent"],
             "dead": self.status["places"]["dead"],
             **{f"  {reason}": count for reason, count in reasons.items()},
@@ -628,20 +630,26 @@ class Run:
             damage.stop()
         feeder.stop()
         self.report("no more messages")
+        calm_at = time.monotonic()
         left = self._drain(stand, crew)
+        drained = time.monotonic() - calm_at
         crew.finish()
         accounts = Accounts(stand, sandbox, feeder, self._policy)
         accounts.wrong += [left] if left else []
         accounts.wrong += crew.complaints + feeder.complaints
         rows = {**accounts.rows(), **{f"done: {k}": v for k, v in sorted(damage.done.items())},
                 "herald enqueue runs by status": " ".join(f"{k}:{v}" for k, v in sorted(feeder.cli_runs.items())),
+                "seconds from the last message to the end": f"{drained:.1f}",
                 "seconds": f"{time.monotonic() - self._begun:.1f}"}
+        if accounts.wrong or self._options.keep:
+            self._keep(stand, accounts)
         if accounts.wrong:
-            self._explain(stand, accounts)
+            self._explain(accounts)
         return rows, accounts.wrong
 
     def _drain(self, stand, crew):
         deadline = time.monotonic() + STUCK_SECONDS * SLOWNESS
+        report_at = 0
         while True:
             crew.tend()
             places = flow.places(stand)
@@ -650,15 +658,21 @@ class Run:
             if time.monotonic() > deadline:
                 left = stand.redis.call("ZRANGE", flow.KEY + "workers", 0, -1, "WITHSCORES")
                 return f"not drained {STUCK_SECONDS * SLOWNESS} s after the last damage: {places}, workers {left}"
+            if time.monotonic() >= report_at:
+                report_at = time.monotonic() + 2
+                self.report(f"left: {places}")
             time.sleep(0.1)
 
-    def _explain(self, stand, accounts):
+    def _keep(self, stand, accounts):
         stand.keep_folder()
         stand.write("faults.log", "\n".join(self._log) + "\n")
         for name, by_id in (("ledger", accounts.ledger), ("audit", accounts.audit), ("dead", accounts.letters)):
             stand.write(f"{name}.jsonl", "".join(json.dumps(e) + "\n" for entries in by_id.values() for e in entries))
         stand.write("status.json", json.dumps(accounts.status, indent=1))
-        print(f"\nFAILED under {self._policy}, seed {self._options.seed}; everything is kept in {stand.folder}")
+        print(f"\n{self._policy}, seed {self._options.seed}: everything is kept in {stand.folder}")
+
+    def _explain(self, accounts):
+        print("\nFAILED:")
         for text in accounts.wrong:
             print(f"  {text}")
         for name, identity in accounts.offenders[:20]:
@@ -679,7 +693,8 @@ def print_table(results):
         cells = "".join(f"{rows.get(name, 0)!s:>16}" for rows, _ in results.values())
         print(f"  {name:<{width}}{cells}")
     for policy, (_, wrong) in results.items():
-        print(f"\n  {policy}: {'holds' if not wrong else 'DOES NOT HOLD: ' + '; '.join(w.splitlines()[0] for w in wrong)}")
+        says = "; ".join(text.splitlines()[0] for text in wrong)
+        print(f"\n  {policy}: {'DOES NOT HOLD: ' + says if wrong else 'holds'}")
     sys.stdout.flush()
 
 
@@ -687,10 +702,11 @@ def parse(arguments=None):
     parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__.split("\n\n")[0].replace("\n", " "))
     parser.add_argument("--seconds", type=float, default=60, help="how long damage is done, for each policy (60)")
     parser.add_argument("--seed", type=int, default=1, help="what is done, and in which order (1)")
-    parser.add_argument("--policy", choices=(*POLICIES, "both"), default="both", help="on_unknown of the messages (both)")
+    parser.add_argument("--policy", choices=(*POLICIES, "both"), default="both", help="on_unknown of messages (both)")
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="everysec", help="of Redis (everysec)")
     parser.add_argument("--workers", type=int, default=4, help="how many at a time (4)")
     parser.add_argument("--feed", type=float, default=250, help="messages a second (250)")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with all logs although everything holds")
     parser.add_argument("--verbose", action="store_true", help="say what is done while it is done")
     return parser.parse_args(arguments)
 
@@ -700,7 +716,8 @@ def run(options):
     results = {}
     for policy in POLICIES if options.policy == "both" else (options.policy,):
         results[policy] = Run(options, policy)()
-    print(f"\n  seed {options.seed}, {options.seconds:g} s, {options.workers} workers, appendfsync {options.appendfsync}")
+    print(f"\n  seed {options.seed}, {options.seconds:g} s, {options.workers} workers, "
+          f"appendfsync {options.appendfsync}")
     print_table(results)
     return not any(wrong for _, wrong in results.values())
 
