@@ -96,6 +96,23 @@ static enum exit_status run(const struct command *command, int argc, char *const
     return status;
 }
 
+/* The second words of a group such as `campaign`; false: it is no group. */
+static bool explain_group(const char *word)
+{
+    size_t len = strlen(word);
+    bool is_group = false;
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strncmp(commands[i]->name, word, len) != 0 || commands[i]->name[len] != ' ')
+            continue;
+        (void)fprintf(stderr, "%s%s", is_group ? ", " : "herald: what is to be done? herald ", commands[i]->name);
+        is_group = true;
+    }
+    if (is_group)
+        (void)fprintf(stderr, "\n");
+    return is_group;
+}
+
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of its write */
@@ -113,6 +130,8 @@ int main(int argc, char **argv)
         print_overview(stdout);
         return EXIT_DONE;
     }
+    if (argc == 2 && explain_group(argv[1]))
+        return EXIT_USAGE;
     if (argc > 1)
         (void)fprintf(stderr, "herald: there is no command `%.60s%s%.60s`\n", argv[1], argc > 2 ? " " : "",
                       argc > 2 ? argv[2] : "");

@@ -71,7 +71,7 @@ static void print_places(const struct store_status *status, const struct sum *su
     terminal_row_number(stdout, "sum of the places", sum->places);
     (void)printf("  %s%s%s\n", terminal_paint(stdout, sum->is_balanced ? PAINT_GREEN : PAINT_RED),
                  sum->is_balanced ? "the sum is right: every message is somewhere"
-                                  : "THE SUM IS WRONG: messages are missing; see docs/operations.md",
+                                  : "THE SUM IS WRONG: messages were accepted that are nowhere; has Redis lost data?",
                  terminal_paint(stdout, PAINT_PLAIN));
 }
 

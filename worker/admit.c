@@ -64,10 +64,8 @@ static void start_or_return(struct sender *sender, struct slot *slot, bool has_a
     slot->started_ms = clock_mono_ms();
     if (ending_left_ms(sender, &slot->envelope) <= 0) {
         bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
-    } else if (slot->started_ms > slot->use_by_ms) {
-        grant_note_late(&sender->grant);
-        ending_release(sender, slot, true);
-    } else if (atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
+    } else if (slot->started_ms - slot->granted_ms > slot->life_ms || atomic_load(&sender->crew->is_stopping) ||
+               !crew_has_lease(sender->crew)) {
         ending_release(sender, slot, true);
     } else if (makes_way(sender, slot, has_another)) {
         ending_defer(sender, slot, POISON_DELAY_MS, "postponed", true);
@@ -190,7 +188,7 @@ static void adopt(struct sender *sender, struct slot *slot)
     envelope_write(&slot->envelope, NULL, &slot->document);
 }
 
-static void consider(struct sender *sender, struct slot *slot, struct span bytes, bool is_late)
+static void consider(struct sender *sender, struct slot *slot, struct span bytes)
 {
     const struct envelope_rules rules = {.origins = sender->crew->settings->origins};
     int64_t now_ms = ending_now_ms(sender);
@@ -203,7 +201,7 @@ static void consider(struct sender *sender, struct slot *slot, struct span bytes
         bury_untried(sender, slot, refusal.code, refusal.field, refusal.text, bytes);
     } else if (slot->envelope.send_at_ms > now_ms) {
         ending_defer(sender, slot, slot->envelope.send_at_ms - now_ms, "scheduled", true);
-    } else if (is_late || atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
+    } else if (atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
         ending_release(sender, slot, true);
     } else {
         name_person(slot);
@@ -212,11 +210,13 @@ static void consider(struct sender *sender, struct slot *slot, struct span bytes
     }
 }
 
-void admit_message(struct sender *sender, int64_t ticket, struct span bytes, bool is_late)
+void admit_message(struct sender *sender, int64_t ticket, struct span bytes)
 {
     struct slot *slot = slots_take(&sender->slots); /* there is one: no more was asked for than is free */
 
     (void)snprintf(slot->ticket, sizeof(slot->ticket), "%s%" PRId64, sender->prefix, ticket);
-    slot->use_by_ms = sender->use_by_ms;
-    consider(sender, slot, bytes, is_late);
+    slot->granted_ms = sender->asked_at_ms;
+    slot->margin_ms = sender->grant.margin_ms;
+    slot->life_ms = sender->grant.life_ms;
+    consider(sender, slot, bytes);
 }

@@ -5,7 +5,6 @@
 #ifndef HERALD_WORKER_ADMIT_H
 #define HERALD_WORKER_ADMIT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/span.h"
@@ -14,7 +13,7 @@ struct sender;
 
 /* A message that a reserve brought: refused, put off, given back, or kept for the last look. `is_late`: its grant is
  * too old to be used. */
-void admit_message(struct sender *sender, int64_t ticket, struct span bytes, bool is_late);
+void admit_message(struct sender *sender, int64_t ticket, struct span bytes);
 /* Asks for the last look at all that were kept; its answer starts what passes. */
 void admit_look(struct sender *sender);
 

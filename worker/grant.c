@@ -1,32 +1,23 @@
 #include "worker/grant.h"
 
-#define SHARE        200 /* half a percent of the window */
-#define FIRST_MIN_MS 1
-#define FIRST_MAX_MS 250
-#define WIDEST_MS    10000
-#define PROMPT_RUN   50 /* so many in time before it narrows */
+#define MARGIN_SHARE  200
+#define MARGIN_MIN_MS 1
+#define MARGIN_MAX_MS 250
 
-void grant_init(struct grant *grant, int64_t window_ms)
+struct grant grant_of(const struct rate *org, const struct rate *sender)
 {
-    int64_t margin = window_ms / SHARE;
+    int64_t window_ms = org->limit > 0 ? org->window_ms : INT64_MAX;
+    struct grant grant = {MARGIN_MIN_MS, INT64_MAX};
 
-    if (margin > FIRST_MAX_MS)
-        margin = FIRST_MAX_MS;
-    grant->prompt = 0;
-    grant->least_ms = grant->margin_ms = margin < FIRST_MIN_MS ? FIRST_MIN_MS : margin;
-}
-
-void grant_note_late(struct grant *grant)
-{
-    grant->prompt = 0;
-    if (grant->margin_ms < WIDEST_MS)
-        grant->margin_ms *= 2;
-}
-
-void grant_note_prompt(struct grant *grant)
-{
-    if (++grant->prompt < PROMPT_RUN || grant->margin_ms / 2 < grant->least_ms)
-        return;
-    grant->prompt = 0;
-    grant->margin_ms /= 2;
+    if (sender->limit > 0 && sender->window_ms < window_ms)
+        window_ms = sender->window_ms;
+    if (window_ms == INT64_MAX)
+        return grant;
+    grant.life_ms = window_ms / 2;
+    grant.margin_ms = window_ms / MARGIN_SHARE;
+    if (grant.margin_ms > MARGIN_MAX_MS)
+        grant.margin_ms = MARGIN_MAX_MS;
+    if (grant.margin_ms < MARGIN_MIN_MS)
+        grant.margin_ms = MARGIN_MIN_MS;
+    return grant;
 }

@@ -1,20 +1,22 @@
-/* How long a rate grant may wait between being given and being used, and what to do when Redis is too slow for that.
+/* How long a rate grant may wait between being given and being used.
  *
- * The window counts a grant from the last instant at which it may be used. A wider margin costs rate, a narrower one
- * costs grants that come too late; so it begins at half a percent of the window, doubles when grants ran out unused and
- * narrows again, slowly, when they come in time. Pure. */
+ * Redis counts a grant from the last instant at which it is expected to be used: when it was given plus a margin. A
+ * request that leaves later (Redis was slow, a connection had to be made) moves its grant to the moment of leaving
+ * (store_touch), which keeps the window exact as long as the grant is still in it. One that is older than half a window
+ * is not used at all: it goes back. Pure. */
 #ifndef HERALD_WORKER_GRANT_H
 #define HERALD_WORKER_GRANT_H
 
 #include <stdint.h>
 
+#include "common/options.h"
+
 struct grant {
-    int64_t least_ms, margin_ms;
-    unsigned prompt; /* reserves in a row that came in time */
+    int64_t margin_ms; /* a wider one costs rate, a narrower one costs touches: half a percent of the window */
+    int64_t life_ms;   /* INT64_MAX without any window */
 };
 
-void grant_init(struct grant *grant, int64_t window_ms); /* 0: no window at all */
-void grant_note_late(struct grant *grant);
-void grant_note_prompt(struct grant *grant); /* a reserve came in time */
+/* For the windows of the org and of each sender; the shorter one decides. */
+struct grant grant_of(const struct rate *org, const struct rate *sender);
 
 #endif

@@ -40,7 +40,6 @@ static void note_nothing_taken(struct sender *sender, const struct store_reserve
 static void on_reserved(void *context, const struct store_reserved *reserved)
 {
     struct sender *sender = context;
-    bool is_late = clock_mono_ms() > sender->use_by_ms;
 
     sender->is_asking = false;
     if (reserved->rc != 0) { /* lost, or broken off by an error: what may have been handed to us goes back */
@@ -52,12 +51,8 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
-    else if (is_late)
-        grant_note_late(&sender->grant);
-    else
-        grant_note_prompt(&sender->grant);
     for (size_t i = 0; i < reserved->count; i++)
-        admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i), is_late);
+        admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i));
     admit_look(sender);
 }
 
@@ -101,12 +96,14 @@ static int64_t wanted_now(struct sender *sender, int64_t now_ms, int64_t *ret_as
 static void take_more(struct sender *sender)
 {
     int64_t now_ms = clock_mono_ms();
+    const struct settings *settings = sender->crew->settings;
+    const struct grant grant = grant_of(&settings->rate, &settings->sender_rate);
     struct store_reserve ask = {
         .worker = sender->crew->worker_id,
         .prefix = sender->prefix,
         .first = sender->next_ticket,
-        .rate = sender->crew->settings->rate,
-        .margin_ms = sender->grant.margin_ms,
+        .rate = settings->rate,
+        .margin_ms = grant.margin_ms,
     };
 
     sender->ask_again_ms = INT64_MAX;
@@ -120,9 +117,7 @@ static void take_more(struct sender *sender)
     if (now_ms >= sender->own_due_ms)
         sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
-    sender->use_by_ms = ask.rate.limit > 0 || sender->crew->settings->sender_rate.limit > 0
-                            ? now_ms + sender->grant.margin_ms
-                            : INT64_MAX;
+    sender->grant = grant;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
 }
@@ -224,7 +219,7 @@ static bool may_leave(void *context, void *request_context)
 
     if (!crew_has_lease(sender->crew))
         return false;
-    if (clock_mono_ms() > slot->use_by_ms) {
+    if (slot->life_ms < INT64_MAX && clock_mono_ms() - slot->granted_ms > slot->margin_ms) {
         if (sender->crew->settings->sender_rate.limit > 0)
             from = slot->envelope.content.from;
         store_touch(sender->store, sender->crew->worker_id, slot->ticket, from);
@@ -247,7 +242,6 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     int rc;
 
     sender->crew = crew;
-    grant_init(&sender->grant, settings->rate.limit > 0 ? settings->rate.window_ms : settings->sender_rate.window_ms);
     sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);

@@ -24,9 +24,9 @@ struct sender {
     size_t looks; /* messages whose last look has been asked for and not answered */
 
     int64_t next_ticket;
-    bool is_asking;                 /* a reserve is under way */
-    int64_t asked_at_ms, use_by_ms; /* monotonic; when the reserve was asked for, and when its grants run out */
-    struct grant grant;
+    bool is_asking;          /* a reserve is under way */
+    int64_t asked_at_ms;     /* monotonic; when the last reserve was asked for */
+    struct grant grant;      /* of the last reserve */
     int64_t next_take_ms;    /* not before */
     int64_t own_due_ms;      /* but at this time: a message that we put off falls due; INT64_MAX: none */
     int64_t ask_again_ms;    /* when the breaker may have changed its mind */
