@@ -16,6 +16,7 @@ if call('EXISTS', key('inflight:' .. ARGV[1])) == 1 and instance ~= ARGV[2] then
 end
 pulse(tonumber(ARGV[3]))
 call('SET', key('home'), ARGV[5])
+if instance ~= ARGV[2] then call('DEL', key('worker:' .. ARGV[1])) end -- what an earlier life of the name left there
 call('ZADD', key('workers'), now + tonumber(ARGV[3]), ARGV[1])
 call('HSET', key('worker:' .. ARGV[1]), 'instance', ARGV[2], 'beat_at', now, 'since', now, 'note', '', 'breaker', 'closed')
 call('PEXPIRE', key('worker:' .. ARGV[1]), ARGV[4])

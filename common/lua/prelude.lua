@@ -50,6 +50,12 @@ end
 -- were, and leases have run out that nobody gave up: for one lease nobody is reaped, so that whoever is alive can say so.
 local function pulse(lease_ms)
   local now, last = now_ms(), tonumber(call('GET', key('pulse')) or 0)
-  if now - last > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
+  -- Redis' clock was set back: leases that end in a future nobody waits for end one lease from now, unless renewed.
+  if last > now + 1000 then
+    for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), now + 2 * lease_ms, '+inf')) do
+      call('ZADD', key('workers'), now + lease_ms, worker)
+    end
+  end
+  if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
   call('SET', key('pulse'), string.format('%.0f', now), 'PX', lease_ms * 10)
 end

@@ -19,6 +19,7 @@ if hold then
 end
 if limit > 0 then
   call('ZREMRANGEBYSCORE', key('window'), '-inf', now - window_ms - 1)
+  call('ZREMRANGEBYSCORE', key('window'), now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
   local free = limit - call('ZCARD', key('window'))
   if free <= 0 then
     local oldest = call('ZRANGE', key('window'), 0, 0, 'WITHSCORES')

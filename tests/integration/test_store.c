@@ -1015,6 +1015,28 @@ static void test_a_worker_that_holds_messages_does_not_leave_and_an_empty_one_do
     assert_sum(fixture, 1);
 }
 
+/* What Redis would hold if its clock had been set back by an hour. */
+static void test_a_clock_that_was_set_back_blocks_neither_the_window_nor_the_reaping(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rate rate = {1, 1000};
+    struct redis_reply *reply = redis_server_call(fixture->server, "TIME", NULL);
+    long long later = (redis_reply_integer(redis_reply_at(reply, 0)) + 3600) * 1000;
+    char ahead[32];
+
+    redis_reply_free(reply);
+    (void)snprintf(ahead, sizeof(ahead), "%lld", later);
+    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":window", ahead, "w9/t1", NULL));
+    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":workers", ahead, "w9", NULL));
+    redis_reply_free(redis_server_call(fixture->server, "SET", KEY ":pulse", ahead, NULL));
+    (void)enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a");
+    assert_int_equal(reserve_within(fixture->store, "w1", 0, 1, rate)->seen.count, 1);
+    beat(fixture->store, "w2", 60000, "");
+    finish(fixture->store);
+    assert_true(ask(fixture, "ZSCORE", KEY ":workers", "w9") <= later - 3600000 + 61000);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":calm", NULL), 1);
+}
+
 static void test_the_status_shows_a_workers_lease_beat_and_note(void **state)
 {
     struct fixture *fixture = *state;
@@ -1380,6 +1402,7 @@ int main(void)
         TEST(test_names_of_orgs_that_could_lead_elsewhere_are_refused),
         TEST(test_two_orgs_share_nothing),
         TEST(test_a_worker_that_holds_messages_does_not_leave_and_an_empty_one_does),
+        TEST(test_a_clock_that_was_set_back_blocks_neither_the_window_nor_the_reaping),
         TEST(test_the_status_shows_a_workers_lease_beat_and_note),
         TEST(test_a_watch_wakes_on_a_plain_LPUSH_to_its_list_and_leaves_the_message_there),
         TEST(test_a_watch_ends_when_its_time_is_over_or_the_connection_breaks),
