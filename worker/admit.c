@@ -61,19 +61,19 @@ static bool makes_way(struct sender *sender, const struct slot *slot, bool has_a
 /* Redis has said that it may go. What has changed since is what this process knows itself. */
 static void start_or_return(struct sender *sender, struct slot *slot, bool has_another)
 {
+    bool may_start;
+
     slot->started_ms = clock_mono_ms();
-    if (ending_left_ms(sender, &slot->envelope) <= 0) {
+    may_start = slot->started_ms - slot->granted_ms <= slot->life_ms && !atomic_load(&sender->crew->is_stopping) &&
+                crew_has_lease(sender->crew);
+    if (ending_left_ms(sender, &slot->envelope) <= 0)
         bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
-    } else if (slot->started_ms - slot->granted_ms > slot->life_ms || atomic_load(&sender->crew->is_stopping) ||
-               !crew_has_lease(sender->crew)) {
-        ending_release(sender, slot, true);
-    } else if (makes_way(sender, slot, has_another)) {
+    else if (may_start && makes_way(sender, slot, has_another))
         ending_defer(sender, slot, POISON_DELAY_MS, "postponed", true);
-    } else if (crew_note_start(sender->crew, slot->id_hash, slot->started_ms)) {
+    else if (may_start && crew_note_start(sender->crew, slot->id_hash, slot->started_ms))
         start(sender, slot);
-    } else {
+    else
         ending_release(sender, slot, true);
-    }
 }
 
 /* --- the last look --- */

@@ -379,7 +379,7 @@ bool http_next(struct http *http, struct http_result *ret)
         finish(http, http->oldest, CURLE_ABORTED_BY_CALLBACK, ret);
         return true;
     }
-    if (next_deadline_ms(http) > http->pumped_ms)
+    if (!http->oldest || next_deadline_ms(http) > http->pumped_ms)
         return false;
     finish(http, http->oldest, CURLE_OPERATION_TIMEDOUT, ret);
     return true;

@@ -11,7 +11,7 @@ local now = now_ms()
 expect('HLEN', 'inflight:' .. worker)
 expect('GET', 'turn')
 if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {now, -1, 0, 0} end
-if first < tonumber(call('HGET', key('worker:' .. worker), 'fence:' .. prefix) or 0) then return {now, 0, 0, 0} end
+if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {now, 0, 0, 0} end
 local hold = call('GET', key('hold'))
 if hold then
   local until_ms = tonumber(string.match(hold, '^%d+')) or 0
