@@ -210,6 +210,17 @@ static int usage(const struct reason *why)
     return EXIT_USAGE;
 }
 
+/* Blocked from the first moment on, so that a signal during the start is an order to stop and not a sudden end. */
+static void block_signals(struct worker *worker)
+{
+    (void)sigemptyset(&worker->signals);
+    (void)sigaddset(&worker->signals, SIGTERM);
+    (void)sigaddset(&worker->signals, SIGINT);
+    (void)sigaddset(&worker->signals, SIGHUP);
+    (void)sigaddset(&worker->signals, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, &worker->signals, NULL); /* inherited by every thread */
+}
+
 static int prepare_and_run(struct worker *worker)
 {
     const struct settings *settings = &worker->generation->settings;
@@ -221,12 +232,6 @@ static int prepare_and_run(struct worker *worker)
     if (check_settings(settings, &why) != 0)
         return usage(&why);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
-    (void)sigemptyset(&worker->signals);
-    (void)sigaddset(&worker->signals, SIGTERM);
-    (void)sigaddset(&worker->signals, SIGINT);
-    (void)sigaddset(&worker->signals, SIGHUP);
-    (void)sigaddset(&worker->signals, SIGUSR1);
-    (void)pthread_sigmask(SIG_BLOCK, &worker->signals, NULL); /* inherited by every thread */
     crew_init(&worker->crew, settings, NULL);
     if (settings_urls(settings, worker->crew.api_url, login_url, &why) != 0)
         return usage(&why);
@@ -265,6 +270,7 @@ int main(int argc, char **argv)
     struct reason why = {""};
     int rc = EXIT_DONE;
 
+    block_signals(worker);
     worker->generation = mem_zalloc(1, sizeof(*worker->generation));
     worker->argc = argc - 1;
     worker->argv = argv + 1;

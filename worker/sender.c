@@ -216,10 +216,11 @@ static bool may_leave(void *context, void *request_context)
     struct sender *sender = context;
     const struct slot *slot = request_context;
     struct span from = {NULL, 0};
+    int64_t age_ms = clock_mono_ms() - slot->granted_ms;
 
-    if (!crew_has_lease(sender->crew))
+    if (!crew_has_lease(sender->crew) || age_ms > slot->life_ms)
         return false;
-    if (slot->life_ms < INT64_MAX && clock_mono_ms() - slot->granted_ms > slot->margin_ms) {
+    if (slot->life_ms < INT64_MAX && age_ms > slot->margin_ms) {
         if (sender->crew->settings->sender_rate.limit > 0)
             from = slot->envelope.content.from;
         store_touch(sender->store, sender->crew->worker_id, slot->ticket, from);

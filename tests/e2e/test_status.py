@@ -248,7 +248,7 @@ def test_unknown_commands_options_and_words_are_wrong_use():
         cases = [
             ((), "Usage: herald COMMAND"),
             (("bogus",), "no command `bogus`"),
-            (("campaign",), "no command `campaign`"),
+            (("campaign",), "campaign pause"),
             (("campaign", "bogus"), "no command `campaign bogus`"),
             *((tuple(command.split()) + ("--bogus",), "bogus") for command in COMMANDS),
             (("status", "bogus"), "one word too many"),
