@@ -66,6 +66,8 @@ static void start_or_return(struct sender *sender, struct slot *slot, bool has_a
     slot->started_ms = clock_mono_ms();
     may_start = slot->started_ms - slot->granted_ms <= slot->life_ms && !atomic_load(&sender->crew->is_stopping) &&
                 crew_has_lease(sender->crew);
+    if (slot->started_ms - slot->granted_ms > slot->life_ms)
+        grant_note_late(&sender->grant, slot->granted_ms);
     if (ending_left_ms(sender, &slot->envelope) <= 0)
         bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
     else if (may_start && makes_way(sender, slot, has_another))

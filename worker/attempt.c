@@ -143,6 +143,8 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
     struct attempt_record record;
     struct audit_entry audit;
 
+    if (result->transport == TRANSPORT_WITHHELD && crew_has_lease(sender->crew))
+        grant_note_late(&sender->grant, slot->granted_ms);
     read_answer(slot, result);
     note_pause(sender, &verdict, &slot->answer,
                crew_note_end(sender->crew, &end, &verdict, slot->answer.retry_after_ms));

@@ -51,6 +51,8 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
+    else
+        grant_note_reserve(&sender->grant);
     for (size_t i = 0; i < reserved->count; i++)
         admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i));
     admit_look(sender);
@@ -97,16 +99,19 @@ static void take_more(struct sender *sender)
 {
     int64_t now_ms = clock_mono_ms();
     const struct settings *settings = sender->crew->settings;
-    const struct grant grant = grant_of(&settings->rate, &settings->sender_rate);
     struct store_reserve ask = {
         .worker = sender->crew->worker_id,
         .prefix = sender->prefix,
         .first = sender->next_ticket,
         .rate = settings->rate,
-        .margin_ms = grant.margin_ms,
     };
 
     sender->ask_again_ms = INT64_MAX;
+    if (sender->grant_for != settings) { /* at the start, and when they were read again */
+        grant_init(&sender->grant, &settings->rate, &settings->sender_rate);
+        sender->grant_for = settings;
+    }
+    ask.margin_ms = sender->grant.margin_ms;
     if (!may_ask(sender, now_ms))
         return;
     ask.wanted = wanted_now(sender, now_ms, &sender->ask_again_ms);
@@ -117,7 +122,6 @@ static void take_more(struct sender *sender)
     if (now_ms >= sender->own_due_ms)
         sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
-    sender->grant = grant;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
 }

@@ -24,13 +24,14 @@ struct sender {
     size_t looks; /* messages whose last look has been asked for and not answered */
 
     int64_t next_ticket;
-    bool is_asking;          /* a reserve is under way */
-    int64_t asked_at_ms;     /* monotonic; when the last reserve was asked for */
-    struct grant grant;      /* of the last reserve */
-    int64_t next_take_ms;    /* not before */
-    int64_t own_due_ms;      /* but at this time: a message that we put off falls due; INT64_MAX: none */
-    int64_t ask_again_ms;    /* when the breaker may have changed its mind */
-    int64_t clock_offset_ms; /* Redis' clock less our monotonic one */
+    bool is_asking;      /* a reserve is under way */
+    int64_t asked_at_ms; /* monotonic; when the last reserve was asked for */
+    struct grant grant;
+    const struct settings *grant_for; /* the settings it was made for */
+    int64_t next_take_ms;             /* not before */
+    int64_t own_due_ms;               /* but at this time: a message that we put off falls due; INT64_MAX: none */
+    int64_t ask_again_ms;             /* when the breaker may have changed its mind */
+    int64_t clock_offset_ms;          /* Redis' clock less our monotonic one */
 
     bool is_asleep, is_counted_asleep;
     unsigned work_seen;

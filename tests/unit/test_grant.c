@@ -6,36 +6,57 @@
 struct grant_case {
     const char *about;
     struct rate org, sender;
-    struct grant expected;
+    int64_t margin_ms, life_ms;
 };
 
 static const struct grant_case cases[] = {
-    {"no window at all", {0, 0}, {0, 0}, {1, INT64_MAX}},
-    {"the platform's default", {300, 60000}, {0, 0}, {250, 30000}},
-    {"ten seconds", {300, 10000}, {0, 0}, {50, 5000}},
-    {"one second", {20, 1000}, {0, 0}, {5, 500}},
-    {"a very short one", {1, 10}, {0, 0}, {1, 5}},
-    {"a day", {1000, 24 * 3600 * 1000}, {0, 0}, {250, 12 * 3600 * 1000}},
-    {"only the sender's", {0, 0}, {1, 1000}, {5, 500}},
-    {"the sender's is shorter", {300, 60000}, {1, 1000}, {5, 500}},
-    {"the org's is shorter", {10, 1000}, {1, 60000}, {5, 500}},
+    {"no window at all", {0, 0}, {0, 0}, 1, INT64_MAX},
+    {"the platform's default", {300, 60000}, {0, 0}, 250, 30250},
+    {"ten seconds", {300, 10000}, {0, 0}, 50, 5050},
+    {"one second", {20, 1000}, {0, 0}, 5, 505},
+    {"a very short one", {1, 10}, {0, 0}, 1, 6},
+    {"a day", {1000, 24 * 3600 * 1000}, {0, 0}, 250, 250 + 12 * 3600 * 1000},
+    {"only the sender's", {0, 0}, {1, 1000}, 5, 505},
+    {"the sender's is shorter", {300, 60000}, {1, 1000}, 5, 505},
+    {"the org's is shorter", {10, 1000}, {1, 60000}, 5, 505},
 };
 
 static void the_shorter_window_decides_how_long_a_grant_may_wait(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct grant got = grant_of(&cases[i].org, &cases[i].sender);
+        struct grant got;
 
-        if (got.margin_ms != cases[i].expected.margin_ms || got.life_ms != cases[i].expected.life_ms)
+        grant_init(&got, &cases[i].org, &cases[i].sender);
+        if (got.margin_ms != cases[i].margin_ms || got.life_ms != cases[i].life_ms)
             fail_msg("%s: margin %lld, life %lld", cases[i].about, (long long)got.margin_ms, (long long)got.life_ms);
     }
+}
+
+static void a_late_batch_widens_the_margin_once_and_many_in_time_narrow_it_again(void **state)
+{
+    const struct rate org = {20, 1000}, none = {0, 0};
+    struct grant grant;
+
+    (void)state;
+    grant_init(&grant, &org, &none);
+    for (int i = 0; i < 64; i++)
+        grant_note_late(&grant, 7000);
+    assert_int_equal(grant.margin_ms, 10);
+    assert_int_equal(grant.life_ms, 510);
+    for (int i = 0; i < 100; i++)
+        grant_note_late(&grant, 8000 + i);
+    assert_int_equal(grant.margin_ms, 10000);
+    for (int i = 0; i < 1000; i++)
+        grant_note_reserve(&grant);
+    assert_in_range(grant.margin_ms, 5, 9);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shorter_window_decides_how_long_a_grant_may_wait),
+        cmocka_unit_test(a_late_batch_widens_the_margin_once_and_many_in_time_narrow_it_again),
     };
 
     return cmocka_run_group_tests_name("grant", tests, NULL, NULL);
