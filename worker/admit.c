@@ -11,7 +11,6 @@
 #include "worker/ending.h"
 
 #define POISON_DELAY_MS 1000 /* the message that failed last makes way for another probe */
-#define ERROR_MS        1000
 
 static void bury_untried(struct sender *sender, struct slot *slot, const char *reason, const char *field,
                          const char *detail, struct span raw)
@@ -122,7 +121,7 @@ static void on_looked(void *context, int rc, const struct store_checked *answers
 
     sender->looks -= count;
     if (rc == ERR_STATE)
-        sender->next_take_ms = clock_mono_ms() + ERROR_MS;
+        sender->next_take_ms = clock_mono_ms() + SENDER_ERROR_MS;
     for (size_t i = 0; i < count; i++) {
         if (rc == 0)
             act_on(sender, look->slots[i], &answers[i], i + 1 < count);

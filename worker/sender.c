@@ -14,7 +14,6 @@
 #include "worker/sender_parts.h"
 
 #define IDLE_MS         1000 /* an idle sender looks by itself so often, should a wake-up be lost */
-#define ERROR_MS        1000
 #define DRAIN_RECORD_MS 5000 /* beyond the drain, for outcomes that Redis has not taken */
 
 /* --- taking --- */
@@ -45,7 +44,7 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     if (reserved->rc != 0) { /* lost, or broken off by an error: what may have been handed to us goes back */
         settler_release_range(&sender->settler, sender->prefix, reserved->first, reserved->wanted);
         if (reserved->rc != ERR_UNREACHABLE)
-            sender->next_take_ms = clock_mono_ms() + ERROR_MS;
+            sender->next_take_ms = clock_mono_ms() + SENDER_ERROR_MS;
         return;
     }
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();

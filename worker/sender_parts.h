@@ -9,6 +9,8 @@
 #include "worker/settler.h"
 #include "worker/slot.h"
 
+#define SENDER_ERROR_MS 1000 /* after Redis has refused a step, before the next try */
+
 struct sender {
     pthread_t thread;
     struct crew *crew;

@@ -39,7 +39,6 @@ struct token_use {
 bool token_get(struct token *token, struct token_use *use);
 void token_accepted(struct token *token, uint64_t generation); /* an answer that was no 401 */
 void token_rejected(struct token *token, uint64_t generation);
-bool token_is_there(struct token *token);
 
 /* --- housekeeping --- */
 

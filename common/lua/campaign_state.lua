@@ -5,7 +5,6 @@ local campaign, state, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 expect('HLEN', 'campaign:' .. campaign, 'counts')
 expect('LLEN', 'parked:' .. campaign, 'ready:high', 'ready', 'ready:low')
 local about, parked = key('campaign:' .. campaign), key('parked:' .. campaign)
-local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 if call('EXISTS', about) == 0 then return -1 end
 if call('HGET', about, 'state') == 'cancelled' and state ~= 'cancelled' then return -2 end
 call('HSET', about, 'state', state)

@@ -2,6 +2,8 @@
 -- may name the others itself. Time is Redis' own, so that skewed machines agree.
 local call = redis.call
 local function key(name) return KEYS[1] .. ':' .. name end
+-- The lists by the letter that an envelope in flight has in front.
+local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 local function now_ms()
   local t = call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)

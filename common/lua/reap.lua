@@ -8,7 +8,6 @@ expect('HLEN', 'counts')
 local now = now_ms()
 pulse(tonumber(ARGV[4]))
 if call('EXISTS', key('calm')) == 1 then return 0 end
-local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 local function audit(worker, message, outcome)
   local id = type(message.id) == 'string' and message.id or ''
   call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. string.format('%.0f', now) ..

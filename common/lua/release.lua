@@ -5,7 +5,6 @@ local inflight = key('inflight:' .. ARGV[1])
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
-local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 for i = #ARGV - 2, 3, -3 do
   local held = call('HGET', inflight, ARGV[i])
   if held then

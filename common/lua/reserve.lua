@@ -33,7 +33,6 @@ if #taken > 0 then call('ZREM', key('delayed'), unpack(taken)) end
 for i = 1, #taken do letters[i] = 'N' end
 -- Of ten messages six are of high priority, three of normal, one of low, in that order of precedence for what is left
 -- over: nothing waits for ever behind something more urgent. Whose turn it is goes on from batch to batch.
-local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
 local function take(letter, most)
   local popped = most > 0 and redis.pcall('RPOP', key(lists[letter]), most)
   if popped and popped.err then
