@@ -1,5 +1,6 @@
 #include "common/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <string.h>
 
@@ -44,4 +45,34 @@ uint64_t digest_hash64(const char *data, size_t len)
     digest_sha256(data, len, bytes);
     memcpy(&hash, bytes, sizeof(hash));
     return hash;
+}
+
+static int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    digit = (char)(digit | 0x20);
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool digest_from_hex(const char *data, size_t len, uint8_t out[DIGEST_SIZE])
+{
+    uint8_t bytes[DIGEST_SIZE];
+
+    if (len != 2 * (size_t)DIGEST_SIZE)
+        return false;
+    for (size_t i = 0; i < DIGEST_SIZE; i++) {
+        int high = hex_value(data[2 * i]), low = hex_value(data[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    memcpy(out, bytes, sizeof(bytes));
+    return true;
+}
+
+bool digest_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    return CRYPTO_memcmp(a, b, len) == 0;
 }

@@ -51,6 +51,7 @@ static int read_id(struct envelope *envelope, int64_t wall_ms, struct refusal *w
 
     if (text && id_is_valid(text, len)) {
         memcpy(envelope->id, text, len + 1);
+        envelope->has_own_id = true;
         return 0;
     }
     id_new(envelope->id, wall_ms);

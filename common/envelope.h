@@ -34,6 +34,7 @@ struct progress_state {
 struct envelope {
     struct json *json; /* the whole, as it will be written again; owned */
     char id[ID_SIZE];  /* given when absent */
+    bool has_own_id;   /* it came with the message */
     char campaign[ENVELOPE_NAME_MAX + 1];
     const struct route *route; /* NULL when the envelope was refused before it was known */
     enum priority priority;

@@ -8,6 +8,7 @@
 
 #define AT(member) .offset = offsetof(struct settings, member)
 #define SENDS      .programs = SETTINGS_WORKER
+#define SERVES     .programs = SETTINGS_GATEWAY
 
 static const struct option rows[] = {
     {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",
@@ -48,7 +49,7 @@ static const struct option rows[] = {
      .help = "certificates to trust instead of the system's"},
 
     {"threads", "HERALD_THREADS", OPTION_NUMBER, AT(threads), .fallback = "2", .min = 1, .max = 256, .value = "N",
-     SENDS, .help = "sender threads"},
+     .programs = SETTINGS_WORKER | SETTINGS_GATEWAY, .help = "threads that send, or that serve"},
     {"in-flight", "HERALD_IN_FLIGHT", OPTION_NUMBER, AT(in_flight), .fallback = "64", .min = 1, .max = 4096,
      .value = "N", SENDS, .help = "requests under way at once, for each thread"},
     {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", SENDS,
@@ -70,7 +71,8 @@ static const struct option rows[] = {
     {"lease", "HERALD_LEASE", OPTION_DURATION, AT(lease_ms), .fallback = "15s", .min = SECOND, .max = HOUR,
      .value = "TIME", SENDS, .help = "how long a silent worker owns what it took; longer than --timeout"},
     {"drain", "HERALD_DRAIN", OPTION_DURATION, AT(drain_ms), .fallback = "20s", .min = 0, .max = HOUR, .value = "TIME",
-     SENDS, .help = "after SIGTERM, how long requests under way may take to finish"},
+     .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
+     .help = "after SIGTERM, how long requests under way may take to finish"},
     {"breaker-failures", "HERALD_BREAKER_FAILURES", OPTION_NUMBER, AT(breaker_failures), .fallback = "5", .min = 1,
      .max = 1000, .value = "N", SENDS, .help = "failures of different messages in a row that open the circuit breaker"},
     {"environment", "HERALD_ENVIRONMENT", OPTION_TEXT, AT(environment), .value = "NAME", SENDS,
@@ -79,6 +81,18 @@ static const struct option rows[] = {
      .help = "send although the queues belong to another environment (a restored copy sends twice!)"},
     {"worker-id", "HERALD_WORKER_ID", OPTION_TEXT, AT(worker_id), .value = "NAME", SENDS,
      .help = "name of this worker in Redis; made from host, process and chance when absent"},
+
+    {"listen", "HERALD_LISTEN", OPTION_TEXT, AT(listen), .fallback = "127.0.0.1:8080", .value = "HOST:PORT", SERVES,
+     .help = "where the gateway listens; TLS is a proxy's business"},
+    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES,
+     .help = "who may call: name:enqueue+read+operate:<SHA-256 of the token>, separated by blanks"},
+    {"cors-origins", "HERALD_CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .value = "ORIGINS", SERVES,
+     .help = "pages that may call from a browser, such as https://crm.example.com, separated by commas"},
+    {"max-backlog", "HERALD_MAX_BACKLOG", OPTION_NUMBER, AT(max_backlog), .fallback = "1000000", .min = 0,
+     .max = INT64_C(1) << 40, .value = "N", SERVES,
+     .help = "messages that may wait before new ones get 503; 0: any number"},
+    {"max-connections", "HERALD_MAX_CONNECTIONS", OPTION_NUMBER, AT(max_connections), .fallback = "20000", .min = 1,
+     .max = 1000000, .value = "N", SERVES, .help = "connections at once; more wait until one closes"},
 };
 
 struct option_set settings_set(struct settings *settings, enum settings_program program)

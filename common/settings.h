@@ -27,6 +27,11 @@ struct settings {
     int64_t breaker_failures;
     char *worker_id, *environment;
     bool adopt;
+
+    char *listen;  /* of the gateway: host:port */
+    char *clients; /* who may call it: `name:rights:hash`, separated by blanks */
+    char *cors_origins;
+    int64_t max_backlog, max_connections;
 };
 
 enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4 };

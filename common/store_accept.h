@@ -9,6 +9,7 @@
 struct store_offer {
     struct store_message message; /* its key is remembered as by store_enqueue: for --dedup, or with its campaign */
     const char *id, *campaign;    /* campaign "" for none */
+    bool has_key;                 /* else nothing is remembered, and the same message again is another one */
     uint8_t print[STORE_PRINT_SIZE];
     struct span audit; /* an entry for the audit, JSON; absent for none */
 };

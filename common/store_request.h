@@ -4,6 +4,7 @@
 
 #include "common/redis.h"
 #include "common/store.h"
+#include "common/store_accept.h"
 
 struct script {
     const char *text;
@@ -28,6 +29,7 @@ enum script_name {
     SCRIPT_REAP,
     SCRIPT_TOUCH,
     SCRIPT_FENCE,
+    SCRIPT_ACCEPT,
     SCRIPT_COUNT,
 };
 
@@ -50,6 +52,7 @@ struct request {
     /* What `done` needs; whichever the request's file uses. */
     union {
         store_enqueued_fn enqueued;
+        store_accept_fn accepted;
         store_reserved_fn reserved;
         store_settled_fn settled;
         void (*plain)(void *context);

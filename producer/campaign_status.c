@@ -27,6 +27,7 @@ static void print_table(const char *campaign, const struct campaign_counts *coun
     (void)snprintf(text, sizeof(text), "Campaign %.64s", campaign);
     terminal_heading(stdout, text);
     (void)printf("  %-28s %s\n", "first enqueued", timestamp_format(counts->first_at_ms, time));
+    terminal_row(stdout, "state", counts->state);
     terminal_row_number(stdout, "accepted", counts->accepted);
     terminal_row_number(stdout, "sent", counts->sent);
     terminal_row_number(stdout, "dead", counts->dead);
@@ -53,13 +54,9 @@ static void print_json(const char *campaign, const struct campaign_counts *count
     buf_init(&json, 65536);
     buf_text(&json, "{\"campaign\":");
     buf_json_text(&json, campaign);
-    buf_printf(&json, ",\"left\":%" PRId64 ",\"counters\":{", counts->accepted - counts->ended);
-    for (size_t i = 0; i < counts->counter_count; i++) {
-        buf_text(&json, i ? "," : "");
-        buf_json_text(&json, counts->counters[i].name);
-        buf_printf(&json, ":%" PRId64, counts->counters[i].value);
-    }
-    buf_text(&json, "}}\n");
+    buf_printf(&json, ",\"state\":\"%s\",\"left\":%" PRId64 ",", counts->state, counts->accepted - counts->ended);
+    campaign_write_counters(counts, &json);
+    buf_text(&json, "}\n");
     (void)fputs(buf_str(&json), stdout);
     buf_clear(&json);
 }

@@ -43,7 +43,8 @@ enum exit_status command_fail(int rc, const struct reason *why);
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 
-/* Opens the store of the settings with their limits, and waits until Redis answers. */
+/* Opens the store of the settings with their limits; and waits until Redis answers. */
+int command_new_store(const struct settings *settings, struct store **ret, struct reason *why);
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why);
 
 #endif

@@ -7,24 +7,11 @@ expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
-local buckets = {}
-if campaign ~= '' then
-  -- One set for each campaign, kept while the campaign may be run again: one look-up a message.
-  buckets[1] = key('seen:campaign:' .. campaign)
-else
-  -- Sets for thirds of the time that a key is remembered, so that memory is given back a whole set at a time.
-  local width = math.max(1, math.ceil(dedup_ms / 3))
-  local at = math.floor(now / width)
-  for i = 0, 3 do buckets[i + 1] = key('seen:' .. (at - i)) end
-end
+local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
 local answers, accepted = {}, 0
 for i = 5, #ARGV, 4 do
   local member, list, due, envelope = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
-  local is_new = true
-  for b = 2, #buckets do
-    if is_new and call('SISMEMBER', buckets[b], member) == 1 then is_new = false end
-  end
-  if is_new and call('SADD', buckets[1], member) == 1 then
+  if remember(sets, member) then
     if due > now then call('ZADD', key('delayed'), due, envelope)
     else call('LPUSH', key(list), envelope) end
     accepted = accepted + 1
@@ -33,7 +20,7 @@ for i = 5, #ARGV, 4 do
     answers[#answers + 1] = '0'
   end
 end
-call('PEXPIRE', buckets[1], campaign ~= '' and memory_ms or dedup_ms * 2)
+call('PEXPIRE', sets[1], sets_ms)
 local total = #answers
 if accepted > 0 then count('counts', 'accepted', accepted) end
 if total > accepted then count('counts', 'duplicates', total - accepted) end

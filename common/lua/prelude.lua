@@ -61,3 +61,21 @@ local function pulse(lease_ms)
   if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
   call('SET', key('pulse'), string.format('%.0f', now), 'PX', lease_ms * 10)
 end
+-- The sets in which an idempotency key may be, the one of today first, and how long that one is kept. A campaign has one
+-- for as long as it may be run again: one look-up a message. Others are in sets for thirds of the time that a key is
+-- remembered, so that memory is given back a whole set at a time.
+local function memory(campaign, dedup_ms, campaign_memory_ms)
+  if campaign ~= '' then return {key('seen:campaign:' .. campaign)}, campaign_memory_ms end
+  local width = math.max(1, math.ceil(dedup_ms / 3))
+  local at = math.floor(now_ms() / width)
+  local sets = {}
+  for i = 0, 3 do sets[i + 1] = key('seen:' .. (at - i)) end
+  return sets, dedup_ms * 2
+end
+-- True when the member is new to all of the sets; it is in the first from now on.
+local function remember(sets, member)
+  for i = 2, #sets do
+    if call('SISMEMBER', sets[i], member) == 1 then return false end
+  end
+  return call('SADD', sets[1], member) == 1
+end

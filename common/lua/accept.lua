@@ -1,0 +1,67 @@
+-- Puts messages on their lists for a client that is told what became of each, and told the same again when it asks again.
+-- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 16 bytes
+-- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or ''.
+-- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
+-- this); `k` the key was taken with another print; `f` too many wait, this one and those after it are not taken.
+local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
+local now = now_ms()
+expect('LLEN', 'ready:high', 'ready', 'ready:low')
+expect('ZCARD', 'delayed')
+expect('HLEN', 'counts')
+expect('XLEN', 'audit')
+for i = 12, #ARGV, 8 do
+  if ARGV[i] ~= '' then expect('HLEN', 'campaign:' .. ARGV[i]) end
+end
+local waiting = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) + call('ZCARD', key('delayed'))
+local answers, is_full = {}, false
+-- What was answered for a key is kept beside the sets of keys, for as long as those.
+local function first_answer(sets, member)
+  for _, set in ipairs(sets) do
+    local known = redis.pcall('HGET', set .. ':answers', member)
+    if type(known) == 'string' then return known end
+  end
+end
+local function is_new(member, print, campaign, id)
+  if member == '' then return nil end
+  local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
+  if remember(sets, member) then
+    call('PEXPIRE', sets[1], sets_ms)
+    redis.pcall('HSET', sets[1] .. ':answers', member, print .. id)
+    redis.pcall('PEXPIRE', sets[1] .. ':answers', sets_ms)
+    return nil
+  end
+  local known = first_answer(sets, member)
+  if not known then return 'o' end
+  return string.sub(known, 1, PRINT) == print and 'o' .. string.sub(known, PRINT + 1) or 'k'
+end
+local function put(list, due, envelope, id, campaign)
+  if due > now then call('ZADD', key('delayed'), due, envelope)
+  else call('LPUSH', key(list), envelope) end
+  count('counts', 'accepted', 1)
+  if campaign ~= '' then
+    count('campaign:' .. campaign, 'accepted', 1)
+    call('HSETNX', key('campaign:' .. campaign), 'first_at', now)
+  end
+  local message = key('message:' .. id)
+  if redis.pcall('HSETNX', message, 'state', 'accepted') == 1 then
+    call('HSET', message, 'accepted_at', now, 'at', now)
+    if campaign ~= '' then call('HSET', message, 'campaign', campaign) end
+    call('PEXPIRE', message, math.max(0, due - now) + keep_ms)
+  end
+end
+for i = 6, #ARGV, 8 do
+  local member, print, list, due, envelope, id, campaign, audit = unpack(ARGV, i, i + 7)
+  is_full = is_full or most > 0 and waiting >= most
+  local answer = is_full and 'f' or is_new(member, print, campaign, id)
+  if not answer then
+    put(list, tonumber(due), envelope, id, campaign)
+    waiting = waiting + 1
+    if audit ~= '' then call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', audit) end
+  elseif answer ~= 'f' then
+    count('counts', 'duplicates', 1)
+  end
+  answers[#answers + 1] = answer or 't'
+end
+write_counts(keep_ms)
+return answers

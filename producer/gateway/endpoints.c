@@ -1,0 +1,16 @@
+#include "producer/gateway/endpoints.h"
+
+#include "common/json.h"
+
+const struct endpoint endpoints[] = {
+    {"POST", "/v1/messages", RIGHT_ENQUEUE, .body_max = JSON_MAX_BYTES, .needs_redis = true, messages_begin,
+     messages_answer},
+    {"GET", "/v1/messages/{}", RIGHT_READ, .needs_redis = true, .answer = message_answer},
+    {"GET", "/v1/campaigns/{}", RIGHT_READ, .needs_redis = true, .answer = campaign_answer},
+    {"POST", "/v1/campaigns/{}/pause", RIGHT_OPERATE, .needs_redis = true, .answer = campaign_pause},
+    {"POST", "/v1/campaigns/{}/resume", RIGHT_OPERATE, .needs_redis = true, .answer = campaign_resume},
+    {"POST", "/v1/campaigns/{}/cancel", RIGHT_OPERATE, .needs_redis = true, .answer = campaign_cancel},
+    {"GET", "/v1/status", RIGHT_READ, .needs_redis = true, .answer = status_answer},
+};
+
+const size_t endpoint_count = sizeof(endpoints) / sizeof(endpoints[0]);

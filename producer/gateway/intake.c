@@ -1,0 +1,70 @@
+#include "producer/gateway/intake.h"
+
+#include <string.h>
+
+#include "common/digest.h"
+
+/* The message's own key, else the request's with the place in it, else the id that the client gave. */
+static void make_key(struct intake *intake, const struct intake_rules *rules, size_t index)
+{
+    struct span own = {NULL, 0};
+    struct buf text;
+
+    own.data = json_text(json_get(intake->envelope.json, "idempotency_key"), &own.len);
+    buf_init(&text, ENVELOPE_MAX_BYTES);
+    if (own.len > 0)
+        buf_add(&text, own.data, own.len);
+    else if (rules->request_key)
+        buf_printf(&text, "\n%s\n%zu\n%s", rules->client, index, rules->request_key); /* no id begins with a line end */
+    else if (intake->envelope.has_own_id)
+        buf_text(&text, intake->envelope.id);
+    intake->offer.has_key = text.len > 0;
+    store_key_of(intake->offer.campaign[0] ? intake->offer.campaign : NULL, (struct span){buf_str(&text), text.len},
+                 intake->offer.message.key);
+    buf_clear(&text);
+}
+
+/* Two messages are the same when they say the same to the same person. */
+static void make_print(struct intake *intake)
+{
+    uint8_t digest[DIGEST_SIZE];
+
+    buf_reset(&intake->bytes);
+    json_print(envelope_payload(&intake->envelope), &intake->bytes);
+    digest_sha256(buf_str(&intake->bytes), intake->bytes.len, digest);
+    memcpy(intake->offer.print, digest, STORE_PRINT_SIZE);
+    buf_reset(&intake->bytes);
+}
+
+int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
+                struct refusal *why)
+{
+    const struct envelope_rules envelope_rules = {.origins = rules->origins};
+    struct envelope *envelope = &ret->envelope;
+    char ticket[ID_SIZE];
+
+    *ret = (struct intake){.offer = {.has_key = false}};
+    buf_init(&ret->bytes, JSON_MAX_BYTES);
+    if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) != 0)
+        return ERR_INVALID;
+    ret->offer.id = envelope->id;
+    ret->offer.campaign = envelope->campaign;
+    ret->offer.message.priority = envelope->priority;
+    ret->offer.message.due_ms = envelope->send_at_ms;
+    make_print(ret);
+    make_key(ret, rules, index);
+    json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
+    envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
+    id_new(ticket, now_ms);
+    envelope_write(envelope, ticket, &ret->bytes);
+    if (ret->bytes.overflow)
+        return refuse(why, "json_invalid", "", "the message is too large");
+    ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};
+    return 0;
+}
+
+void intake_clear(struct intake *intake)
+{
+    envelope_clear(&intake->envelope);
+    buf_clear(&intake->bytes);
+}
