@@ -21,7 +21,7 @@
 
 extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
     lua_beat[], lua_leave[], lua_status[], lua_campaign[], lua_campaign_state[], lua_check[], lua_join[], lua_reap[],
-    lua_touch[], lua_fence[];
+    lua_touch[], lua_fence[], lua_receipt[];
 
 struct store {
     char *url;
@@ -51,7 +51,7 @@ static void load_scripts(struct store *store)
         [SCRIPT_HOLD] = lua_hold,       [SCRIPT_BEAT] = lua_beat,         [SCRIPT_LEAVE] = lua_leave,
         [SCRIPT_STATUS] = lua_status,   [SCRIPT_CAMPAIGN] = lua_campaign, [SCRIPT_CAMPAIGN_STATE] = lua_campaign_state,
         [SCRIPT_CHECK] = lua_check,     [SCRIPT_JOIN] = lua_join,         [SCRIPT_REAP] = lua_reap,
-        [SCRIPT_TOUCH] = lua_touch,     [SCRIPT_FENCE] = lua_fence,
+        [SCRIPT_TOUCH] = lua_touch,     [SCRIPT_FENCE] = lua_fence,       [SCRIPT_RECEIPT] = lua_receipt,
     };
 
     for (int i = 0; i < SCRIPT_COUNT; i++) {
@@ -145,7 +145,7 @@ void request_number(struct request *request, int64_t number)
 
 void request_key(struct request *request, const char *name)
 {
-    char key[STORE_ORG_MAX + 128];
+    char key[STORE_ORG_MAX + ID_MAX + 64]; /* the longest name is that of a message */
 
     request_bytes(request, key, (size_t)snprintf(key, sizeof(key), "%s:%s", request->store->org_key, name));
 }

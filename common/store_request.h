@@ -4,6 +4,7 @@
 
 #include "common/redis.h"
 #include "common/store.h"
+#include "common/store_receipt.h"
 
 struct script {
     const char *text;
@@ -28,6 +29,7 @@ enum script_name {
     SCRIPT_REAP,
     SCRIPT_TOUCH,
     SCRIPT_FENCE,
+    SCRIPT_RECEIPT,
     SCRIPT_COUNT,
 };
 
@@ -56,6 +58,8 @@ struct request {
         store_checked_fn checked;
         void (*beaten)(void *context, enum store_beaten beaten);
         void (*reaped)(void *context, int64_t taken);
+        store_receipts_fn received;
+        store_message_fn informed;
     } call;
     void *context;
     int64_t first, wanted, count;
