@@ -13,15 +13,14 @@
 #include "common/mem.h"
 #include "common/store_request.h"
 
-#define RECONNECT_FIRST_MS  50
-#define RECONNECT_MAX_MS    2000
-#define CONNECT_PATIENCE_MS 5000
-#define FROZEN_PATIENCE     6                   /* times the patience for one that is away: slow is not away */
-#define REQUEST_MAX         ((size_t)512 << 20) /* what Redis takes as one argument */
+#define RECONNECT_FIRST_MS         50
+#define RECONNECT_MAX_MS           2000
+#define CONNECT_PATIENCE_MS        5000
+#define FROZEN_PATIENCE            6                   /* times the patience for one that is away: slow is not away */
+#define REQUEST_MAX                ((size_t)512 << 20) /* what Redis takes as one argument */
 
-extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
-    lua_beat[], lua_leave[], lua_status[], lua_campaign[], lua_campaign_state[], lua_check[], lua_join[], lua_reap[],
-    lua_touch[], lua_fence[], lua_accept[];
+#define DECLARE_TEXT(upper, lower) extern const char lua_##lower[];
+STORE_SCRIPTS(DECLARE_TEXT)
 
 struct store {
     char *url;
@@ -45,14 +44,8 @@ struct store {
 
 static void load_scripts(struct store *store)
 {
-    const char *const texts[SCRIPT_COUNT] = {
-        [SCRIPT_ENQUEUE] = lua_enqueue, [SCRIPT_RESERVE] = lua_reserve,   [SCRIPT_SENT] = lua_sent,
-        [SCRIPT_DEFER] = lua_defer,     [SCRIPT_BURY] = lua_bury,         [SCRIPT_RELEASE] = lua_release,
-        [SCRIPT_HOLD] = lua_hold,       [SCRIPT_BEAT] = lua_beat,         [SCRIPT_LEAVE] = lua_leave,
-        [SCRIPT_STATUS] = lua_status,   [SCRIPT_CAMPAIGN] = lua_campaign, [SCRIPT_CAMPAIGN_STATE] = lua_campaign_state,
-        [SCRIPT_CHECK] = lua_check,     [SCRIPT_JOIN] = lua_join,         [SCRIPT_REAP] = lua_reap,
-        [SCRIPT_TOUCH] = lua_touch,     [SCRIPT_FENCE] = lua_fence,       [SCRIPT_ACCEPT] = lua_accept,
-    };
+#define NAME_TEXT(upper, lower) [SCRIPT_##upper] = lua_##lower,
+    const char *const texts[SCRIPT_COUNT] = {STORE_SCRIPTS(NAME_TEXT)};
 
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         store->scripts[i].text = texts[i];
@@ -145,7 +138,7 @@ void request_number(struct request *request, int64_t number)
 
 void request_key(struct request *request, const char *name)
 {
-    char key[STORE_ORG_MAX + 128];
+    char key[STORE_ORG_MAX + ID_MAX + 64]; /* the longest name is that of a message */
 
     request_bytes(request, key, (size_t)snprintf(key, sizeof(key), "%s:%s", request->store->org_key, name));
 }

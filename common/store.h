@@ -103,7 +103,10 @@ struct store_settle {
     const char *ticket;
     const char *id, *campaign;                 /* campaign "" when there is none */
     bool is_new;                               /* nobody counted it as accepted yet */
+    int64_t attempts;                          /* burnt so far; not for release */
     const char *provider_id, *conversation_id; /* sent */
+    const char *correlation_id;                /* sent */
+    struct span person;                        /* sent: as in the suppression set; whom its receipts are about */
     int64_t delay_ms;                          /* defer */
     const char *counted_as;                    /* defer: `retries` or another counter */
     struct span document;                      /* defer: the envelope; bury: the dead letter */

@@ -91,8 +91,11 @@ static void add_sent(struct request *request, const struct store_settle *item)
     request_text(request, item->id);
     request_text(request, item->campaign);
     request_text(request, item->is_new ? "1" : "0");
+    request_number(request, item->attempts);
     request_text(request, item->provider_id);
     request_text(request, item->conversation_id);
+    request_text(request, item->correlation_id);
+    request_bytes(request, item->person.data, item->person.len);
     request_bytes(request, item->audit.data, item->audit.len);
 }
 
@@ -106,6 +109,8 @@ static void add_deferred(struct request *request, const struct store_settle *ite
     request_text(request, item->counted_as);
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
+    request_text(request, item->id);
+    request_number(request, item->attempts);
 }
 
 static void add_buried(struct request *request, const struct store_settle *item)
@@ -118,6 +123,7 @@ static void add_buried(struct request *request, const struct store_settle *item)
     request_bytes(request, item->document.data, item->document.len);
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
+    request_number(request, item->attempts);
 }
 
 static void add_released(struct request *request, const struct store_settle *item)

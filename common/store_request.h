@@ -5,33 +5,37 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_receipt.h"
 
 struct script {
     const char *text;
     char sha[48];
 };
 
-enum script_name {
-    SCRIPT_ENQUEUE,
-    SCRIPT_RESERVE,
-    SCRIPT_SENT,
-    SCRIPT_DEFER,
-    SCRIPT_BURY,
-    SCRIPT_RELEASE,
-    SCRIPT_HOLD,
-    SCRIPT_BEAT,
-    SCRIPT_LEAVE,
-    SCRIPT_STATUS,
-    SCRIPT_CAMPAIGN,
-    SCRIPT_CAMPAIGN_STATE,
-    SCRIPT_CHECK,
-    SCRIPT_JOIN,
-    SCRIPT_REAP,
-    SCRIPT_TOUCH,
-    SCRIPT_FENCE,
-    SCRIPT_ACCEPT,
-    SCRIPT_COUNT,
-};
+/* Every script, by the name of its file in common/lua. */
+#define STORE_SCRIPTS(X)                                                                                               \
+    X(ENQUEUE, enqueue)                                                                                                \
+    X(RESERVE, reserve)                                                                                                \
+    X(SENT, sent)                                                                                                      \
+    X(DEFER, defer)                                                                                                    \
+    X(BURY, bury)                                                                                                      \
+    X(RELEASE, release)                                                                                                \
+    X(HOLD, hold)                                                                                                      \
+    X(BEAT, beat)                                                                                                      \
+    X(LEAVE, leave)                                                                                                    \
+    X(STATUS, status)                                                                                                  \
+    X(CAMPAIGN, campaign)                                                                                              \
+    X(CAMPAIGN_STATE, campaign_state)                                                                                  \
+    X(CHECK, check)                                                                                                    \
+    X(JOIN, join)                                                                                                      \
+    X(REAP, reap)                                                                                                      \
+    X(TOUCH, touch)                                                                                                    \
+    X(FENCE, fence)                                                                                                    \
+    X(ACCEPT, accept)                                                                                                  \
+    X(RECEIPT, receipt)
+
+#define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
+enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
 
 struct request;
 
@@ -59,6 +63,8 @@ struct request {
         store_checked_fn checked;
         void (*beaten)(void *context, enum store_beaten beaten);
         void (*reaped)(void *context, int64_t taken);
+        store_receipts_fn received;
+        store_message_fn informed;
     } call;
     void *context;
     int64_t first, wanted, count;

@@ -20,6 +20,19 @@ static const struct option rows[] = {
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "as JSON"},
 };
 
+/* The counters whose names begin so, without that beginning. */
+static void print_parts(const struct campaign_counts *counts, const char *prefix)
+{
+    char text[96];
+
+    for (size_t i = 0; i < counts->counter_count; i++) {
+        if (strncmp(counts->counters[i].name, prefix, strlen(prefix)) != 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + strlen(prefix));
+        terminal_row_number(stdout, text, counts->counters[i].value);
+    }
+}
+
 static void print_table(const char *campaign, const struct campaign_counts *counts)
 {
     char text[96], time[TIMESTAMP_SIZE];
@@ -30,13 +43,9 @@ static void print_table(const char *campaign, const struct campaign_counts *coun
     terminal_row(stdout, "state", counts->state);
     terminal_row_number(stdout, "accepted", counts->accepted);
     terminal_row_number(stdout, "sent", counts->sent);
+    print_parts(counts, "receipt:");
     terminal_row_number(stdout, "dead", counts->dead);
-    for (size_t i = 0; i < counts->counter_count; i++) {
-        if (strncmp(counts->counters[i].name, "dead:", 5) != 0)
-            continue;
-        (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + 5);
-        terminal_row_number(stdout, text, counts->counters[i].value);
-    }
+    print_parts(counts, "dead:");
     if (counts->cancelled > 0)
         terminal_row_number(stdout, "cancelled", counts->cancelled);
     terminal_row_number(stdout, "still to come", counts->accepted - counts->ended);

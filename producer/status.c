@@ -45,17 +45,18 @@ static void print_places(const struct store_status *status, const struct status_
                  terminal_paint(stdout, PAINT_PLAIN));
 }
 
-static void print_deaths(const struct store_status *status)
+/* The counters whose names begin so, without that beginning; nothing at all when there is none. */
+static void print_parts(const struct store_status *status, const char *heading, const char *prefix)
 {
     bool has_heading = false;
 
     for (size_t i = 0; i < status->counter_count; i++) {
-        if (strncmp(status->counters[i].name, "dead:", 5) != 0)
+        if (strncmp(status->counters[i].name, prefix, strlen(prefix)) != 0)
             continue;
         if (!has_heading)
-            terminal_heading(stdout, "Deaths, by reason");
+            terminal_heading(stdout, heading);
         has_heading = true;
-        terminal_row_number(stdout, status->counters[i].name + 5, status->counters[i].value);
+        terminal_row_number(stdout, status->counters[i].name + strlen(prefix), status->counters[i].value);
     }
 }
 
@@ -106,7 +107,8 @@ static void print_table(const char *org, const struct store_status *status)
     (void)snprintf(heading, sizeof(heading), "Organisation %s", org);
     terminal_heading(stdout, heading);
     print_places(status, &sum);
-    print_deaths(status);
+    print_parts(status, "Deaths, by reason", "dead:");
+    print_parts(status, "Messages with a receipt, by what it says", "receipt:");
     print_sending(status);
     print_workers(status);
 }

@@ -69,6 +69,8 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
         item = ending_item(slot);
         item.provider_id = slot->answer.message_id;
         item.conversation_id = slot->answer.conversation_id;
+        item.correlation_id = slot->answer.correlation_id;
+        item.person = span_of(slot->person);
         item.audit = (struct span){slot->audit.data, slot->audit.len};
         settler_add(&sender->settler, STORE_SENT, slot, &item);
         break;

@@ -1,15 +1,16 @@
 -- Makes messages dead letters. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, reason, dead
--- letter, audit entry, 1 if its grant was not used. One whose ticket is gone was taken from us or buried before: nothing to do.
+-- letter, audit entry, 1 if its grant was not used, attempts. One whose ticket is gone was taken from us or buried before: nothing to do.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 expect('LLEN', 'dead')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
-for i = 4, #ARGV, 8 do
+for i = 4, #ARGV, 9 do
   if call('HDEL', inflight, ARGV[i]) == 1 then
     local message = key('message:' .. ARGV[i + 1])
     call('LPUSH', key('dead'), ARGV[i + 5])
-    redis.pcall('HSET', message, 'state', 'dead', 'at', now, 'reason', ARGV[i + 4])
+    redis.pcall('HSET', message, 'state', 'dead', 'at', now, 'reason', ARGV[i + 4], 'campaign', ARGV[i + 2], 'attempts',
+      ARGV[i + 8])
     call('PEXPIRE', message, keep_ms)
     settle(ARGV[i + 2], ARGV[i + 3], 'dead')
     count('counts', 'dead:' .. ARGV[i + 4], 1)

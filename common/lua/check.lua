@@ -56,6 +56,7 @@ for i = 6, #ARGV, 7 do
   elseif state_of(campaign) == 'cancelled' then
     answer = 'c'
     settle(campaign, '0', 'cancelled')
+    note_cancelled(id, keep_ms)
   elseif state_of(campaign) == 'paused' then
     answer = 'p'
     call('LPUSH', key('parked:' .. campaign), held)

@@ -30,7 +30,8 @@ local function bury(message, envelope)
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
     string.format('%.0f', tonumber(herald.attempts) or 0) .. ',"envelope":' .. mark(envelope) .. '}')
   if id ~= '' then
-    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown')
+    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown', 'campaign', campaign,
+      'attempts', string.format('%.0f', tonumber(herald.attempts) or 0))
     call('PEXPIRE', key('message:' .. id), keep_ms)
   end
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
