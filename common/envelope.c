@@ -30,6 +30,7 @@ static void wrap_bare_payload(struct envelope *envelope)
     json_set(whole, "v", json_new_integer(ENVELOPE_VERSION));
     json_set(whole, "payload", envelope->json);
     envelope->json = whole;
+    envelope->was_bare = true;
 }
 
 static int read_version(const struct json *json, struct refusal *why)

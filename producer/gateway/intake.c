@@ -36,6 +36,16 @@ static void make_print(struct intake *intake)
     buf_reset(&intake->bytes);
 }
 
+/* The field as the client wrote it: a bare payload's are at the top. */
+static void point_into_bare(struct refusal *why)
+{
+    static const char prefix[] = "/payload";
+    size_t len = strlen(why->field);
+
+    if (strncmp(why->field, prefix, sizeof(prefix) - 1) == 0)
+        memmove(why->field, why->field + sizeof(prefix) - 1, len - (sizeof(prefix) - 1) + 1);
+}
+
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
@@ -45,8 +55,11 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
 
     *ret = (struct intake){.offer = {.has_key = false}};
     buf_init(&ret->bytes, JSON_MAX_BYTES);
-    if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) != 0)
+    if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) != 0) {
+        if (envelope->was_bare)
+            point_into_bare(why);
         return ERR_INVALID;
+    }
     ret->offer.id = envelope->id;
     ret->offer.campaign = envelope->campaign;
     ret->offer.message.priority = envelope->priority;

@@ -25,13 +25,15 @@ static void work(void *context, struct store *store, struct gateway *gateway)
 static void answer(void *context, struct exchange *exchange)
 {
     const struct job *job = context;
+    struct buf *body;
 
     if (job->rc != 0) {
         exchange_redis_away(exchange, job->rc);
         return;
     }
-    status_write_json(exchange_gateway(exchange)->settings->org, &job->status,
-                      answer_json(exchange_answer(exchange), 200));
+    body = answer_json(exchange_answer(exchange), 200);
+    status_write_json(exchange_gateway(exchange)->settings->org, &job->status, body);
+    buf_char(body, '\n');
     exchange_send(exchange);
 }
 
