@@ -93,6 +93,13 @@ static const struct option rows[] = {
      .help = "messages that may wait before new ones get 503; 0: any number"},
     {"max-connections", "HERALD_MAX_CONNECTIONS", OPTION_NUMBER, AT(max_connections), .fallback = "20000", .min = 1,
      .max = 1000000, .value = "N", SERVES, .help = "connections at once; more wait until one closes"},
+    {"templates", "HERALD_TEMPLATES", OPTION_TEXT, AT(templates), .value = "FOLDER", SERVES,
+     .help = "templates that clients may name: NAME.json is NAME; read at the start and on SIGHUP"},
+    {"spool-dir", "HERALD_SPOOL_DIR", OPTION_TEXT, AT(spool_dir), .value = "FOLDER", SERVES,
+     .help = "where uploads and the results of streams are while they are needed; else $TMPDIR or /tmp"},
+    {"max-upload", "HERALD_MAX_UPLOAD", OPTION_NUMBER, AT(max_upload), .fallback = "1073741824", .min = 1024,
+     .max = INT64_C(1) << 44, .value = "BYTES", SERVES,
+     .help = "of the upload of a campaign (more: 413), and of the results of a stream (more: 507)"},
 };
 
 struct option_set settings_set(struct settings *settings, enum settings_program program)

@@ -32,6 +32,9 @@ struct settings {
     char *clients; /* who may call it: `name:rights:hash`, separated by blanks */
     char *cors_origins;
     int64_t max_backlog, max_connections;
+    char *templates;    /* folder; NULL: none */
+    char *spool_dir;    /* NULL: the system's */
+    int64_t max_upload; /* bytes */
 };
 
 enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4 };

@@ -128,7 +128,9 @@ int64_t exchange_sweep(struct waiting *waiting, int64_t now_ms, bool all)
 
     for (struct exchange *exchange = waiting->first, *next; exchange; exchange = next) {
         next = exchange->next;
-        if (all || exchange->due_ms <= now_ms)
+        if (!all && exchange->due_ms <= now_ms && exchange->sink && exchange->sink->give_up)
+            exchange->sink->give_up(exchange, exchange->sink_state);
+        else if (all || exchange->due_ms <= now_ms)
             exchange_unavailable(exchange, "timeout", "Redis did not answer in time; ask again");
         else if (next_ms < 0 || exchange->due_ms < next_ms)
             next_ms = exchange->due_ms;

@@ -7,8 +7,6 @@
 #include "common/mem.h"
 #include "producer/gateway/exchange.h"
 
-#define FULL_RETRY_AFTER_S 30
-
 void outcome_set_id(struct outcome *outcome, const char *id)
 {
     (void)snprintf(outcome->id, sizeof(outcome->id), "%s", id); /* ids fit */

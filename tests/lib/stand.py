@@ -11,11 +11,13 @@ all logs are handed to `tap`, and a program that died without the test having as
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
 import random
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -373,6 +375,18 @@ class Worker(Process):
         return self
 
 
+class Gateway(Process):
+    """herald-gateway, listening on `port` of 127.0.0.1."""
+
+    def __init__(self, name, flags, folder, env, port):
+        super().__init__(name, [program("herald-gateway"), "--listen", f"127.0.0.1:{port}", *flags], folder, env)
+        self.port = port
+
+    def wait_ready(self, seconds=15):
+        self.wait_for("ready", seconds)
+        return self
+
+
 class Result:
     """What a run of the herald command came to."""
 
@@ -407,6 +421,7 @@ class Stand:
         self._results = []
         self._started = 0
         self._keeps_folder = False
+        self.token = secrets.token_urlsafe(32)  # of the gateway's client crm, which may do everything
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stand-"))
@@ -478,6 +493,14 @@ class Stand:
         worker = Worker(self._name("worker"), flags, self.folder, self.environment(settings, env, org))
         self._processes.append(worker)
         return worker
+
+    def gateway(self, *flags, env=None):
+        """Ready when this returns. Its client is crm, with the stand's token."""
+        settings = {"HERALD_CLIENTS": f"crm:enqueue+read+operate:{hashlib.sha256(self.token.encode()).hexdigest()}"}
+        environment = self.environment(settings, env)
+        gateway = Gateway(self._name("gateway"), flags, self.folder, environment, free_port())
+        self._processes.append(gateway)
+        return gateway.wait_ready()
 
     def herald(self, *arguments, stdin=None, env=None, org=None, check=False, timeout=60):
         """Runs the command line to its end. With check a status other than 0 is a failure."""
