@@ -15,11 +15,13 @@ struct gateway_counters {
 };
 
 struct clerks;
+struct templates;
 
 struct gateway {
     const struct settings *settings;
     struct clients clients;
     struct gateway_counters counters;
+    struct templates *templates;
     struct clerks *clerks; /* of the server */
     atomic_uint spools;    /* open (spool.h) */
     atomic_bool is_stopping;

@@ -24,13 +24,16 @@ static void make_key(struct intake *intake, const struct intake_rules *rules, si
     buf_clear(&text);
 }
 
-/* Two messages are the same when they say the same to the same person. */
-static void make_print(struct intake *intake)
+/* Two messages are the same when they say the same to the same person: the payload, or what it was made of. */
+static void make_print(struct intake *intake, const struct json *composed)
 {
     uint8_t digest[DIGEST_SIZE];
 
     buf_reset(&intake->bytes);
-    json_print(envelope_payload(&intake->envelope), &intake->bytes);
+    if (composed)
+        compose_print(composed, &intake->bytes);
+    else
+        json_print(envelope_payload(&intake->envelope), &intake->bytes);
     digest_sha256(buf_str(&intake->bytes), intake->bytes.len, digest);
     memcpy(intake->offer.print, digest, STORE_PRINT_SIZE);
     buf_reset(&intake->bytes);
@@ -46,6 +49,30 @@ static void point_into_bare(struct refusal *why)
         memmove(why->field, why->field + sizeof(prefix) - 1, len - (sizeof(prefix) - 1) + 1);
 }
 
+/* The envelope out of what was asked for; on a refusal it stays what it was. */
+static int compose_envelope(struct intake *intake, const struct intake_rules *rules, int64_t now_ms,
+                            struct refusal *why)
+{
+    const struct envelope_rules envelope_rules = {.origins = rules->origins};
+    struct envelope *envelope = &intake->envelope, asked = *envelope;
+    struct buf text;
+    int rc;
+
+    buf_init(&text, ENVELOPE_MAX_BYTES);
+    rc = compose(rules->composer, &asked, now_ms, &text, why);
+    if (rc == 0) {
+        rc = envelope_read(envelope, buf_str(&text), text.len, &envelope_rules, now_ms, why);
+        envelope->has_own_id = asked.has_own_id;
+        if (rc != 0)
+            compose_point(why);
+        else
+            make_print(intake, asked.json);
+        envelope_clear(&asked);
+    }
+    buf_clear(&text);
+    return rc;
+}
+
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
@@ -55,7 +82,12 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
 
     *ret = (struct intake){.offer = {.has_key = false}};
     buf_init(&ret->bytes, JSON_MAX_BYTES);
-    if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) != 0) {
+    if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) == 0) {
+        make_print(ret, NULL);
+    } else if (rules->composer && compose_is_wanted(envelope, why)) {
+        if (compose_envelope(ret, rules, now_ms, why) != 0)
+            return ERR_INVALID;
+    } else {
         if (envelope->was_bare)
             point_into_bare(why);
         return ERR_INVALID;
@@ -64,7 +96,6 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     ret->offer.campaign = envelope->campaign;
     ret->offer.message.priority = envelope->priority;
     ret->offer.message.due_ms = envelope->send_at_ms;
-    make_print(ret);
     make_key(ret, rules, index);
     json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
     envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};

@@ -80,6 +80,7 @@ struct intake_rules messages_rules(const struct exchange *exchange)
 {
     return (struct intake_rules){
         .origins = exchange_gateway(exchange)->settings->origins,
+        .composer = lane_composer(exchange_lane(exchange)),
         .request_key = exchange_header(exchange, "Idempotency-Key"),
         .client = exchange_client(exchange)->name,
     };
