@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/utf8.h"
 #include "producer/language.h"
 
 #define TEXT_MAX          ((size_t)256 << 10)
@@ -192,6 +193,7 @@ static int refuse_row(struct row_refusal *refusal, const char *code, const char 
     refusal->code = code;
     refusal->column = column;
     (void)snprintf(refusal->text, sizeof(refusal->text), "%s", text);
+    utf8_repair(refusal->text);
     return ERR_INVALID;
 }
 

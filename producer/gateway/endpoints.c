@@ -6,6 +6,7 @@ const struct endpoint endpoints[] = {
     {"POST", "/v1/messages", RIGHT_ENQUEUE, .body_max = JSON_MAX_BYTES, .needs_redis = true, messages_begin,
      messages_answer},
     {"GET", "/v1/messages/{}", RIGHT_READ, .needs_redis = true, .answer = message_answer},
+    {"POST", "/v1/campaigns", RIGHT_ENQUEUE, .needs_redis = true, .begin = campaigns_begin},
     {"GET", "/v1/campaigns/{}", RIGHT_READ, .needs_redis = true, .answer = campaign_answer},
     {"POST", "/v1/campaigns/{}/pause", RIGHT_OPERATE, .needs_redis = true, .answer = campaign_pause},
     {"POST", "/v1/campaigns/{}/resume", RIGHT_OPERATE, .needs_redis = true, .answer = campaign_resume},

@@ -10,6 +10,7 @@ extern const size_t endpoint_count;
 void messages_begin(struct exchange *exchange);  /* messages.c */
 void messages_answer(struct exchange *exchange); /* messages.c */
 void message_answer(struct exchange *exchange);  /* message.c */
+void campaigns_begin(struct exchange *exchange); /* upload.c */
 void campaign_answer(struct exchange *exchange); /* campaign.c */
 void campaign_pause(struct exchange *exchange);
 void campaign_resume(struct exchange *exchange);
