@@ -496,11 +496,15 @@ class Stand:
 
     def gateway(self, *flags, env=None):
         """Ready when this returns. Its client is crm, with the stand's token."""
+        return self.run_gateway(*flags, env=env).wait_ready()
+
+    def run_gateway(self, *flags, env=None):
+        """The same without waiting, for one that is not to become ready."""
         settings = {"HERALD_CLIENTS": f"crm:enqueue+read+operate:{hashlib.sha256(self.token.encode()).hexdigest()}"}
         environment = self.environment(settings, env)
         gateway = Gateway(self._name("gateway"), flags, self.folder, environment, free_port())
         self._processes.append(gateway)
-        return gateway.wait_ready()
+        return gateway
 
     def herald(self, *arguments, stdin=None, env=None, org=None, check=False, timeout=60):
         """Runs the command line to its end. With check a status other than 0 is a failure."""
