@@ -46,6 +46,11 @@ static void on_received(void *context, int rc, enum store_received received)
     exchange_release(exchange);
 }
 
+static bool is_wanted(void *context)
+{
+    return exchange_answer(context) != NULL;
+}
+
 static bool is_signed(struct exchange *exchange)
 {
     struct gateway *gateway = exchange_gateway(exchange);
@@ -81,7 +86,8 @@ static void take(struct exchange *exchange, receipt_read_fn read)
         exchange_unavailable(exchange, "busy", "more requests are waiting for Redis than there is room for");
     } else {
         exchange_keep(exchange);
-        gather_receipt(gather, gateway->settings->webhook_dedup_ms, &receipt.record, on_received, exchange);
+        gather_receipt(gather, gateway->settings->webhook_dedup_ms, &receipt.record, is_wanted, on_received,
+                       exchange);
     }
     receipt_clear(&receipt);
 }
