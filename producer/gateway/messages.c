@@ -73,7 +73,7 @@ static void take(struct messages *messages, size_t index, struct span text, int6
         outcome_refuse(outcome, &refusal);
         outcome_count(outcome, &exchange_gateway(messages->exchange)->counters);
     } else {
-        outcome_name(outcome, intake.offer.id);
+        outcome_set_id(outcome, intake.offer.id);
         messages->unanswered++;
         gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake.offer, index, is_wanted,
                       on_accepted, messages);
