@@ -88,6 +88,7 @@ static const struct option rows[] = {
      .help = "who may call: name:enqueue+read+operate:<SHA-256 of the token>, separated by blanks"},
     {"cors-origins", "HERALD_CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .value = "ORIGINS", SERVES,
      .help = "pages that may call from a browser, such as https://crm.example.com, separated by commas"},
+    {NULL, "GENESYS_WEBHOOK_SECRET", OPTION_SECRET, AT(webhook_secrets), SERVES, .help = "secret that signs webhooks"},
     {"webhook-signatures", "HERALD_WEBHOOK_SIGNATURES", OPTION_TEXT, AT(webhook_signatures), .fallback = "required",
      .choices = "required|off", .value = "WHETHER", SERVES,
      .help = "off: webhooks are taken from anybody who can reach the gateway"},

@@ -84,6 +84,10 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     }
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
              LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+    if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
+        log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
+    if (gateway->clients.count == 0)
+        log_warning("nobody may enqueue: there are no --clients");
     wait_for_stop(gateway, server, signals);
     hurry.server = server;
     has_hurry = pthread_create(&hurrying, NULL, wait_for_hurry, &hurry) == 0; /* without it, --drain is waited for */
