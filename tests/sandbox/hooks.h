@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#define HOOKS_MAX            100 /* of both kinds together */
+#define HOOKS_MAX            200 /* of both kinds together */
 #define HOOK_NAME_MAX        256
 #define HOOK_DESCRIPTION_MAX 512
 #define HOOK_URL_MAX         2048
