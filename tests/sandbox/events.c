@@ -129,7 +129,7 @@ static int grow_locked(struct events *events)
     if (events->count < events->block_count * BLOCK_EVENTS) {
         return 0;
     }
-    struct event **blocks = realloc(events->blocks, (events->block_count + 1) * sizeof *blocks);
+    struct event **blocks = realloc(events->blocks, (events->block_count + 1) * sizeof(struct event *));
     if (blocks == NULL) {
         return -1;
     }

@@ -60,23 +60,18 @@ static struct span read_url(const struct json_object *object, const char *prefix
     return url;
 }
 
-static void say(struct text *out, const char *before, const char *string)
-{
-    text_say(out, before);
-    text_json(out, string, strlen(string));
-}
-
 static void render_webhook(const struct hook *hook, struct text *out)
 {
     char time[TEXT_ISO_SIZE];
     clock_format_iso(hook->created_ms, time);
-    say(out, "{\"id\":", hook->id);
-    say(out, ",\"name\":", hook->name);
-    say(out, ",\"description\":", hook->description);
-    say(out, ",\"apiVersion\":\"v2\",\"domain\":\"messaging\",\"event\":\"" WEBHOOK_EVENT "\",\"httpTarget\":{\"url\":",
+    text_pair(out, "{\"id\":", hook->id);
+    text_pair(out, ",\"name\":", hook->name);
+    text_pair(out, ",\"description\":", hook->description);
+    text_pair(
+        out, ",\"apiVersion\":\"v2\",\"domain\":\"messaging\",\"event\":\"" WEBHOOK_EVENT "\",\"httpTarget\":{\"url\":",
         hook->url);
     text_say(out, hook->enabled ? ",\"method\":\"POST\"},\"enabled\":true" : ",\"method\":\"POST\"},\"enabled\":false");
-    say(out, ",\"dateCreated\":", time);
+    text_pair(out, ",\"dateCreated\":", time);
     text_printf(out, ",\"selfUri\":\"/api/v2/webhooks/%s\"}", hook->id);
 }
 
@@ -84,11 +79,11 @@ static void render_integration(const struct hook *hook, struct text *out)
 {
     char time[TEXT_ISO_SIZE];
     clock_format_iso(hook->created_ms, time);
-    say(out, "{\"id\":", hook->id);
-    say(out, ",\"name\":", hook->name);
-    say(out, ",\"outboundNotificationWebhookUrl\":", hook->url);
+    text_pair(out, "{\"id\":", hook->id);
+    text_pair(out, ",\"name\":", hook->name);
+    text_pair(out, ",\"outboundNotificationWebhookUrl\":", hook->url);
     text_say(out, ",\"status\":\"Active\",\"createStatus\":\"Completed\"");
-    say(out, ",\"dateCreated\":", time);
+    text_pair(out, ",\"dateCreated\":", time);
     text_printf(out, ",\"selfUri\":\"/api/v2/conversations/messaging/integrations/open/%s\"}", hook->id);
 }
 
@@ -161,30 +156,43 @@ static void delete (const struct api_call *call, enum hook_kind kind)
     call->request->reply.status = 204;
 }
 
-/* create: the hook of a body without a problem. */
-static void create(struct request *request, struct hook *hook, int status)
+typedef void read_hook(const struct json_object *body, bool is_new, struct hook *hook, struct problem *problem);
+
+/* read_body: false with a 400 in the reply. */
+static bool read_body(const struct api_call *call, read_hook *read, bool is_new, struct hook *hook)
 {
-    dice_uuid(&request->app->name_dice, hook->id);
-    hook->created_ms = clock_wall_ms();
-    if (hooks_add(request->app->hooks, hook) != 0) {
-        reply_error(request, 409, NULL, NULL, "There are too many webhooks and integrations.");
-        return;
+    struct problem problem = {0};
+    if (!body_is_object(call->body)) {
+        problem_set(&problem, "bad.request", NULL, "The request body must be a JSON object.");
+    } else {
+        read(call->body, is_new, hook, &problem);
     }
-    render_hook(hook, reply_json(request, status));
+    if (problem.code != NULL) {
+        reply_problem(call->request, &problem);
+    }
+    return problem.code == NULL;
 }
 
-static bool is_object(const struct api_call *call, struct problem *problem)
+static void create(const struct api_call *call, read_hook *read, struct hook *hook, int status)
 {
-    if (!body_is_object(call->body)) {
-        problem_set(problem, "bad.request", NULL, "The request body must be a JSON object.");
+    struct app *app = call->request->app;
+    if (!read_body(call, read, true, hook)) {
+        return;
     }
-    return problem->code == NULL;
+    dice_uuid(&app->name_dice, hook->id);
+    hook->created_ms = clock_wall_ms();
+    if (hooks_add(app->hooks, hook) != 0) {
+        reply_error(call->request, 409, NULL, NULL, "There are too many webhooks and integrations.");
+        return;
+    }
+    render_hook(hook, reply_json(call->request, status));
 }
 
 /* --- the tutorial's webhooks */
 
-static void read_webhook(const struct json_object *body, struct hook *hook, struct problem *problem)
+static void read_webhook(const struct json_object *body, bool is_new, struct hook *hook, struct problem *problem)
 {
+    (void)is_new; /* always: a webhook cannot be changed */
     copy(read_string(body, "", "name", true, HOOK_NAME_MAX, problem), hook->name, HOOK_NAME_MAX);
     copy(read_string(body, "", "description", false, HOOK_DESCRIPTION_MAX, problem), hook->description,
          HOOK_DESCRIPTION_MAX);
@@ -202,15 +210,7 @@ static void read_webhook(const struct json_object *body, struct hook *hook, stru
 void webhook_create(const struct api_call *call)
 {
     struct hook hook = {.kind = HOOK_WEBHOOK};
-    struct problem problem = {0};
-    if (is_object(call, &problem)) {
-        read_webhook(call->body, &hook, &problem);
-    }
-    if (problem.code != NULL) {
-        reply_problem(call->request, &problem);
-        return;
-    }
-    create(call->request, &hook, 201);
+    create(call, read_webhook, &hook, 201);
 }
 
 void webhook_list(const struct api_call *call)
@@ -230,13 +230,13 @@ void webhook_delete(const struct api_call *call)
 
 /* --- open integrations */
 
-/* read_integration: `required` for a new one; a change keeps what it does not name. */
-static void read_integration(const struct json_object *body, bool required, struct hook *hook, struct problem *problem)
+/* read_integration: a change keeps what it does not name. */
+static void read_integration(const struct json_object *body, bool is_new, struct hook *hook, struct problem *problem)
 {
     static const char secret_name[] = "outboundNotificationWebhookSignatureSecretToken";
-    struct span name = read_string(body, "", "name", required, HOOK_NAME_MAX, problem);
-    struct span url = read_url(body, "", "outboundNotificationWebhookUrl", required, problem);
-    struct span secret = read_string(body, "", secret_name, required, HOOK_SECRET_MAX, problem);
+    struct span name = read_string(body, "", "name", is_new, HOOK_NAME_MAX, problem);
+    struct span url = read_url(body, "", "outboundNotificationWebhookUrl", is_new, problem);
+    struct span secret = read_string(body, "", secret_name, is_new, HOOK_SECRET_MAX, problem);
     if (secret.bytes != NULL && secret.length < HOOK_SECRET_LEAST) {
         problem_set(problem, "invalid.value", secret_name, "The field '%s' must be longer than 15 characters.",
                     secret_name);
@@ -255,35 +255,21 @@ static void read_integration(const struct json_object *body, bool required, stru
 void integration_create(const struct api_call *call)
 {
     struct hook hook = {.kind = HOOK_INTEGRATION, .enabled = true};
-    struct problem problem = {0};
-    if (is_object(call, &problem)) {
-        read_integration(call->body, true, &hook, &problem);
-    }
-    if (problem.code != NULL) {
-        reply_problem(call->request, &problem);
-        return;
-    }
-    create(call->request, &hook, 200);
+    create(call, read_integration, &hook, 200);
 }
 
 void integration_change(const struct api_call *call)
 {
     struct request *request = call->request;
     struct hook hook;
-    struct problem problem = {0};
     if (!hooks_get(request->app->hooks, HOOK_INTEGRATION, call->arguments[0], &hook)) {
         reply_error(request, 404, NULL, NULL, NULL);
-        return;
-    }
-    if (is_object(call, &problem)) {
-        read_integration(call->body, false, &hook, &problem);
-    }
-    if (problem.code != NULL) {
-        reply_problem(request, &problem);
-    } else if (!hooks_change(request->app->hooks, &hook)) {
-        reply_error(request, 404, NULL, NULL, NULL); /* deleted meanwhile */
-    } else {
-        render_hook(&hook, reply_json(request, 200));
+    } else if (read_body(call, read_integration, false, &hook)) {
+        if (hooks_change(request->app->hooks, &hook)) {
+            render_hook(&hook, reply_json(request, 200));
+        } else {
+            reply_error(request, 404, NULL, NULL, NULL); /* deleted meanwhile */
+        }
     }
 }
 

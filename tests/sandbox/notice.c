@@ -7,22 +7,16 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-static void say(struct text *out, const char *before, const char *string)
-{
-    text_say(out, before);
-    text_json(out, string, strlen(string));
-}
-
 static void render_status(const struct event *event, struct text *out)
 {
     char time[TEXT_ISO_SIZE];
     clock_format_iso(event->time_ms, time);
-    say(out, "{\"id\":", event->id);
-    say(out, ",\"type\":\"messaging:messages:updated\",\"data\":{\"messageId\":", event->message->id);
-    say(out, ",\"status\":", stage_tutorial_name(event->stage));
-    say(out, ",\"timestamp\":", time);
+    text_pair(out, "{\"id\":", event->id);
+    text_pair(out, ",\"type\":\"messaging:messages:updated\",\"data\":{\"messageId\":", event->message->id);
+    text_pair(out, ",\"status\":", stage_tutorial_name(event->stage));
+    text_pair(out, ",\"timestamp\":", time);
     if (event->stage == STAGE_FAILED) {
-        say(out, ",\"reason\":", failure_name(event->failure));
+        text_pair(out, ",\"reason\":", failure_name(event->failure));
     }
     text_say(out, "}}");
 }
@@ -32,24 +26,24 @@ static void render_open(const struct event *event, struct text *out)
     const struct event_message *message = event->message;
     char time[TEXT_ISO_SIZE];
     clock_format_iso(event->time_ms, time);
-    say(out, "{\"id\":", message->id);
-    say(out, ",\"channel\":{\"id\":", event->hook.id);
-    say(out, ",\"platform\":\"Open\",\"type\":\"Private\",\"messageId\":", message->id);
-    say(out, ",\"to\":{\"id\":", message->to);
-    say(out, ",\"idType\":\"Opaque\"},\"from\":{\"id\":", message->from);
-    say(out, ",\"idType\":\"Opaque\"},\"time\":", time);
-    say(out, "},\"conversationId\":", message->conversation);
+    text_pair(out, "{\"id\":", message->id);
+    text_pair(out, ",\"channel\":{\"id\":", event->hook.id);
+    text_pair(out, ",\"platform\":\"Open\",\"type\":\"Private\",\"messageId\":", message->id);
+    text_pair(out, ",\"to\":{\"id\":", message->to);
+    text_pair(out, ",\"idType\":\"Opaque\"},\"from\":{\"id\":", message->from);
+    text_pair(out, ",\"idType\":\"Opaque\"},\"time\":", time);
+    text_pair(out, "},\"conversationId\":", message->conversation);
     text_say(out, ",\"direction\":\"Outbound\",");
     if (event->kind == EVENT_TEXT) {
-        say(out,
-            "\"originatingEntity\":\"Human\",\"type\":\"Text\",\"text\":", message->text == NULL ? "" : message->text);
+        text_pair(out, "\"originatingEntity\":\"Human\",\"type\":\"Text\",\"text\":",
+                  message->text == NULL ? "" : message->text);
         text_say(out, ",\"content\":[]}");
         return;
     }
-    say(out, "\"type\":\"Receipt\",\"status\":", stage_receipt_name(event->stage));
+    text_pair(out, "\"type\":\"Receipt\",\"status\":", stage_receipt_name(event->stage));
     if (event->stage == STAGE_FAILED) {
-        say(out, ",\"reasons\":[{\"code\":", failure_name(event->failure));
-        say(out, ",\"message\":", failure_message(event->failure));
+        text_pair(out, ",\"reasons\":[{\"code\":", failure_name(event->failure));
+        text_pair(out, ",\"message\":", failure_message(event->failure));
         text_say(out, "}]");
     }
     text_say(out, event->is_final ? ",\"isFinalReceipt\":true}" : ",\"isFinalReceipt\":false}");

@@ -10,23 +10,17 @@
 
 #define BULK_MAX 1000
 
-static void say(struct text *out, const char *before, const char *string)
-{
-    text_say(out, before);
-    text_json(out, string, strlen(string));
-}
-
 static void render_receipt(const struct ledger_message *message, enum stage stage, struct text *out)
 {
     char time[TEXT_ISO_SIZE];
     clock_format_iso(message->time_ms + message->fate.at_ms[stage], time);
-    say(out, "{\"id\":", message->parts[LEDGER_PROVIDER_ID]);
-    say(out, ",\"channel\":{\"messageId\":", message->parts[LEDGER_PROVIDER_ID]);
-    say(out, ",\"time\":", time);
-    say(out, "},\"type\":\"Receipt\",\"direction\":\"Outbound\",\"status\":", stage_receipt_name(stage));
+    text_pair(out, "{\"id\":", message->parts[LEDGER_PROVIDER_ID]);
+    text_pair(out, ",\"channel\":{\"messageId\":", message->parts[LEDGER_PROVIDER_ID]);
+    text_pair(out, ",\"time\":", time);
+    text_pair(out, "},\"type\":\"Receipt\",\"direction\":\"Outbound\",\"status\":", stage_receipt_name(stage));
     if (stage == STAGE_FAILED) {
-        say(out, ",\"reasons\":[{\"code\":", failure_name(message->fate.failure));
-        say(out, ",\"message\":", failure_message(message->fate.failure));
+        text_pair(out, ",\"reasons\":[{\"code\":", failure_name(message->fate.failure));
+        text_pair(out, ",\"message\":", failure_message(message->fate.failure));
         text_say(out, "}]");
     }
     text_say(out, fate_ends(&message->fate, stage) ? ",\"isFinalReceipt\":true}" : ",\"isFinalReceipt\":false}");
@@ -38,12 +32,12 @@ static void render(const struct ledger_message *message, struct text *out)
     enum stage now = fate_stage(&message->fate, age_ms);
     char time[TEXT_ISO_SIZE];
     clock_format_iso(message->time_ms, time);
-    say(out, "{\"id\":", message->parts[LEDGER_PROVIDER_ID]);
-    say(out, ",\"timestamp\":", time);
-    say(out, ",\"fromAddress\":", message->parts[LEDGER_FROM]);
-    say(out, ",\"toAddress\":", message->parts[LEDGER_TO]);
-    say(out, ",\"direction\":\"outbound\",\"messengerType\":", message->parts[LEDGER_CHANNEL]);
-    say(out, ",\"status\":", stage_api_name(now));
+    text_pair(out, "{\"id\":", message->parts[LEDGER_PROVIDER_ID]);
+    text_pair(out, ",\"timestamp\":", time);
+    text_pair(out, ",\"fromAddress\":", message->parts[LEDGER_FROM]);
+    text_pair(out, ",\"toAddress\":", message->parts[LEDGER_TO]);
+    text_pair(out, ",\"direction\":\"outbound\",\"messengerType\":", message->parts[LEDGER_CHANNEL]);
+    text_pair(out, ",\"status\":", stage_api_name(now));
     text_say(out, ",\"normalizedReceipts\":[");
     const char *comma = "";
     for (int i = 0; i < STAGE_COUNT; i++) {
@@ -55,7 +49,7 @@ static void render(const struct ledger_message *message, struct text *out)
             comma = ",";
         }
     }
-    say(out, "],\"conversationId\":", message->parts[LEDGER_CONVERSATION_ID]);
+    text_pair(out, "],\"conversationId\":", message->parts[LEDGER_CONVERSATION_ID]);
     text_say(out, ",\"selfUri\":\"/api/v2/conversations/messages/");
     text_say(out, message->parts[LEDGER_CONVERSATION_ID]);
     text_say(out, "/messages/");
