@@ -25,10 +25,10 @@ struct command_call {
 struct command {
     const char *name; /* `campaign send` */
     const char *usage;
-    const char *summary;   /* a line */
-    const char *help;      /* some lines */
-    size_t words_max;      /* that may follow the name */
-    bool has_all_settings; /* those of the other programs, too */
+    const char *summary; /* a line */
+    const char *help;    /* some lines */
+    size_t words_max;    /* that may follow the name */
+    unsigned programs;   /* whose settings it has besides those of `herald`: enum settings_program */
     const struct option *rows;
     size_t row_count;
     size_t options_size;
@@ -36,7 +36,8 @@ struct command {
 };
 
 extern const struct command command_campaign_send, command_campaign_status, command_campaign_pause,
-    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings;
+    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings,
+    command_webhook_register, command_webhook_list, command_webhook_delete;
 
 /* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
 enum exit_status command_fail(int rc, const struct reason *why);

@@ -3,11 +3,11 @@
 #ifndef HERALD_WORKER_SLOT_H
 #define HERALD_WORKER_SLOT_H
 
+#include "common/answer.h"
 #include "common/buf.h"
 #include "common/digest.h"
 #include "common/envelope.h"
 #include "common/store.h"
-#include "worker/answer.h"
 
 struct slot {
     struct slot *next; /* in the list of free ones */

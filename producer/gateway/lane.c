@@ -22,8 +22,8 @@
 #define IDLE_MS          120000 /* a connection without a request for so long is closed, also one that trickles headers */
 #define SILENT_S         30     /* nothing at all in the middle of a request for so long, likewise */
 #define CONNECTION_BYTES 8192   /* of memory for one connection: its headers, and what is read of a body at a time */
-#define BODIES_MAX         (INT64_C(128) << 20) /* bytes in memory at once */
-#define FINAL_TURNS      16     /* to write the last answers before the connections are closed */
+#define BODIES_MAX       (INT64_C(128) << 20) /* bytes in memory at once */
+#define FINAL_TURNS      16                   /* to write the last answers before the connections are closed */
 
 struct lane {
     struct gateway *gateway;
