@@ -2,6 +2,7 @@
 #ifndef HERALD_PRODUCER_COMMAND_H
 #define HERALD_PRODUCER_COMMAND_H
 
+#include "common/audit.h"
 #include "common/options.h"
 #include "common/reason.h"
 #include "common/settings.h"
@@ -36,10 +37,14 @@ struct command {
 };
 
 extern const struct command command_campaign_send, command_campaign_status, command_campaign_pause,
-    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings;
+    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_suppress_add,
+    command_suppress_remove, command_suppress_list, command_suppress_import, command_settings;
 
 /* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
 enum exit_status command_fail(int rc, const struct reason *why);
+
+/* Who runs this, for the audit: `cli:<user name>`, or the number of a user without one. Returns `out`. */
+const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 

@@ -10,8 +10,9 @@
 #include "producer/command.h"
 
 static const struct command *const commands[] = {
-    &command_campaign_send,   &command_campaign_status, &command_campaign_pause, &command_campaign_resume,
-    &command_campaign_cancel, &command_enqueue,         &command_status,         &command_settings,
+    &command_campaign_send,   &command_campaign_status, &command_campaign_pause,  &command_campaign_resume,
+    &command_campaign_cancel, &command_enqueue,         &command_status,          &command_suppress_add,
+    &command_suppress_remove, &command_suppress_list,   &command_suppress_import, &command_settings,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -17,7 +17,7 @@ struct slot {
     bool is_new;                           /* nobody had counted it as accepted */
     int64_t granted_ms;                    /* monotonic; when its grant was asked for */
     int64_t margin_ms, life_ms;            /* of the grant: see grant.h */
-    char person[CHANNEL_ADDRESS_MAX + 16]; /* as in the suppression set; "" for a conversation */
+    char person[CHANNEL_PERSON_SIZE]; /* as in the suppression set; "" for a conversation */
 
     /* While the request is under way. */
     int64_t started_ms; /* monotonic */
