@@ -9,11 +9,8 @@
 #include "common/mem.h"
 #include "producer/command.h"
 
-static const struct command *const commands[] = {
-    &command_campaign_send,    &command_campaign_status, &command_campaign_pause, &command_campaign_resume,
-    &command_campaign_cancel,  &command_enqueue,         &command_status,         &command_settings,
-    &command_webhook_register, &command_webhook_list,    &command_webhook_delete,
-};
+#define COMMAND_ROW(name) &command_##name,
+static const struct command *const commands[] = {COMMANDS(COMMAND_ROW)};
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

@@ -174,10 +174,7 @@ static void name_person(struct slot *slot)
     const struct content *content = &slot->envelope.content;
     struct span who = content->to.data ? content->to : content->external_id;
 
-    slot->person[0] = '\0';
-    if (content->channel != CHANNEL_NONE && who.data)
-        (void)snprintf(slot->person, sizeof(slot->person), "%s:%s%.*s", channel_name(content->channel),
-                       channel_has_phone_number(content->channel) ? "+" : "", (int)who.len, who.data);
+    (void)channel_person(content->channel, who, slot->person); /* returns it */
 }
 
 /* A message that a plain LPUSH brought is ours from here on: with an id that stays, and counted. */
