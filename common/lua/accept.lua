@@ -35,19 +35,26 @@ local function is_new(member, print, campaign, id)
   if not known then return 'o' end
   return string.sub(known, 1, PRINT) == print and 'o' .. string.sub(known, PRINT + 1) or 'k'
 end
-local function put(list, due, envelope, id, campaign)
-  if due > now then call('ZADD', key('delayed'), due, envelope)
-  else call('LPUSH', key(list), envelope) end
+-- How far it is can be asked for from now on. An id that was used before keeps what is known of it.
+local function track(id, is_chosen, due, campaign)
+  local message = key('message:' .. id)
+  if is_chosen and call('EXISTS', message) == 1 then return end
+  if campaign ~= '' then redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now, 'campaign', campaign)
+  else redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now) end
+  call('PEXPIRE', message, math.max(0, due - now) + keep_ms)
+end
+local pushed = {}
+local function put(list, due, envelope, campaign)
+  if due > now then
+    call('ZADD', key('delayed'), due, envelope)
+  else
+    pushed[list] = pushed[list] or {}
+    table.insert(pushed[list], envelope)
+  end
   count('counts', 'accepted', 1)
   if campaign ~= '' then
     count('campaign:' .. campaign, 'accepted', 1)
     call('HSETNX', key('campaign:' .. campaign), 'first_at', now)
-  end
-  local message = key('message:' .. id)
-  if redis.pcall('HSETNX', message, 'state', 'accepted') == 1 then
-    call('HSET', message, 'accepted_at', now, 'at', now)
-    if campaign ~= '' then call('HSET', message, 'campaign', campaign) end
-    call('PEXPIRE', message, math.max(0, due - now) + keep_ms)
   end
 end
 for i = 6, #ARGV, 8 do
@@ -55,7 +62,9 @@ for i = 6, #ARGV, 8 do
   is_full = is_full or most > 0 and waiting >= most
   local answer = is_full and 'f' or is_new(member, print, campaign, id)
   if not answer then
-    put(list, tonumber(due), envelope, id, campaign)
+    due = tonumber(due)
+    put(list, due, envelope, campaign)
+    track(id, member ~= '', due, campaign)
     waiting = waiting + 1
     if audit ~= '' then call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', audit) end
   elseif answer ~= 'f' then
@@ -63,5 +72,6 @@ for i = 6, #ARGV, 8 do
   end
   answers[#answers + 1] = answer or 't'
 end
+for list, envelopes in pairs(pushed) do call('LPUSH', key(list), unpack(envelopes)) end
 write_counts(keep_ms)
 return answers

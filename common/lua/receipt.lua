@@ -8,19 +8,13 @@ local now = now_ms()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 expect('SCARD', 'suppressed')
--- Sets for thirds of the time that an event is remembered, as in enqueue.lua; those that are there are looked into.
+-- Sets for thirds of the time that an event is remembered, as for idempotency keys; of the older ones those that are there.
 local width = math.max(1, math.ceil(dedup_ms / 3))
-local bucket, older = key('seen:webhook:' .. math.floor(now / width)), {}
-call('SCARD', bucket)
+local sets = {key('seen:webhook:' .. math.floor(now / width))}
+call('SCARD', sets[1])
 for i = 1, 3 do
-  local name = key('seen:webhook:' .. (math.floor(now / width) - i))
-  if call('SCARD', name) > 0 then older[#older + 1] = name end
-end
-local function is_new(member)
-  for _, name in ipairs(older) do
-    if call('SISMEMBER', name, member) == 1 then return false end
-  end
-  return call('SADD', bucket, member) == 1
+  local older = key('seen:webhook:' .. (math.floor(now / width) - i))
+  if call('SCARD', older) > 0 then sets[#sets + 1] = older end
 end
 local function audit(entry, id, campaign)
   if entry == '' then return end
@@ -49,7 +43,7 @@ end
 local answers = {}
 for i = 4, #ARGV, 8 do
   local answer = '0'
-  if is_new(ARGV[i]) then
+  if remember(sets, ARGV[i]) then
     local at = tonumber(ARGV[i + 3])
     if at <= 0 then at = now end
     local id, campaign = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
@@ -58,6 +52,6 @@ for i = 4, #ARGV, 8 do
   end
   answers[#answers + 1] = answer
 end
-call('PEXPIRE', bucket, dedup_ms * 2)
+call('PEXPIRE', sets[1], dedup_ms * 2)
 write_counts(keep_ms)
 return table.concat(answers)

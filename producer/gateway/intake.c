@@ -19,8 +19,9 @@ static void make_key(struct intake *intake, const struct intake_rules *rules, si
     else if (intake->envelope.has_own_id)
         buf_text(&text, intake->envelope.id);
     intake->offer.has_key = text.len > 0;
-    store_key_of(intake->offer.campaign[0] ? intake->offer.campaign : NULL, (struct span){buf_str(&text), text.len},
-                 intake->offer.message.key);
+    if (intake->offer.has_key)
+        store_key_of(intake->offer.campaign[0] ? intake->offer.campaign : NULL, (struct span){buf_str(&text), text.len},
+                     intake->offer.message.key);
     buf_clear(&text);
 }
 
@@ -64,8 +65,9 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     ret->offer.campaign = envelope->campaign;
     ret->offer.message.priority = envelope->priority;
     ret->offer.message.due_ms = envelope->send_at_ms;
-    make_print(ret);
     make_key(ret, rules, index);
+    if (ret->offer.has_key)
+        make_print(ret);
     json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
     envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
     id_new(ticket, now_ms);
