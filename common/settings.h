@@ -35,6 +35,7 @@ struct settings {
     char *webhook_secrets;    /* one, or several separated by white space */
     int64_t webhook_dedup_ms;
     int64_t max_backlog, max_connections;
+    int64_t request_timeout_ms, idle_timeout_ms;
 };
 
 enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4 };

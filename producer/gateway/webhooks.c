@@ -60,7 +60,8 @@ static bool is_signed(struct exchange *exchange)
         return true;
     COUNT_UP(gateway->counters.receipts_unsigned);
     exchange_problem(exchange, 401, "signature_wrong", NULL,
-                     "the header " SIGNATURE_HEADER " must hold the HMAC-SHA256 of the body under the webhook's secret");
+                     "the header " SIGNATURE_HEADER
+                     " must hold the HMAC-SHA256 of the body under the webhook's secret");
     return false;
 }
 
@@ -86,8 +87,7 @@ static void take(struct exchange *exchange, receipt_read_fn read)
         exchange_unavailable(exchange, "busy", "more requests are waiting for Redis than there is room for");
     } else {
         exchange_keep(exchange);
-        gather_receipt(gather, gateway->settings->webhook_dedup_ms, &receipt.record, is_wanted, on_received,
-                       exchange);
+        gather_receipt(gather, gateway->settings->webhook_dedup_ms, &receipt.record, is_wanted, on_received, exchange);
     }
     receipt_clear(&receipt);
 }
