@@ -103,6 +103,12 @@ static const struct option rows[] = {
     {"max-backlog", "HERALD_MAX_BACKLOG", OPTION_NUMBER, AT(max_backlog), .fallback = "1000000", .min = 0,
      .max = INT64_C(1) << 40, .value = "N", SERVES,
      .help = "messages that may wait before new ones get 503; 0: any number"},
+    {"request-timeout", "HERALD_REQUEST_TIMEOUT", OPTION_DURATION, AT(request_timeout_ms), .fallback = "20s",
+     .min = SECOND, .max = HOUR, .value = "TIME", SERVES,
+     .help = "how long a request may take to come in, unless it brings 1 KiB a second"},
+    {"idle-timeout", "HERALD_IDLE_TIMEOUT", OPTION_DURATION, AT(idle_timeout_ms), .fallback = "2m", .min = SECOND,
+     .max = HOUR, .value = "TIME", SERVES,
+     .help = "how long a connection may be open without a whole request's headers"},
     {"max-connections", "HERALD_MAX_CONNECTIONS", OPTION_NUMBER, AT(max_connections), .fallback = "20000", .min = 1,
      .max = 1000000, .value = "N", SERVES, .help = "connections at once; more wait until one closes"},
 };

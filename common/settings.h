@@ -37,6 +37,7 @@ struct settings {
     char *webhook_signatures; /* required or off */
     int64_t webhook_dedup_ms;
     int64_t max_backlog, max_connections;
+    int64_t request_timeout_ms, idle_timeout_ms;
 };
 
 /* The last one is no program: those commands of `herald` that talk to Genesys have its rows besides. */

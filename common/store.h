@@ -46,6 +46,12 @@ size_t store_pending(const struct store *store); /* requests without an answer *
  * `patience_ms`, or has not answered anything for six times as long: being slow is not being away. */
 int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why);
 
+/* After store_finish gave up: the connection ends, and requests without an answer are dropped without their callbacks,
+ * whose memory may be gone. */
+void store_forget(struct store *store);
+/* Any thread: from now on store_finish waits for nothing, and gives up within a second. */
+void store_give_up(struct store *store);
+
 /* --- putting messages in (store_enqueue.c) --- */
 
 #define STORE_KEY_SIZE 16 /* bytes of a hash: what idempotency keys are kept as */

@@ -36,7 +36,7 @@ struct kind {
     struct queue waiting, under_way;
     int64_t limit; /* of the step: max_backlog or dedup_ms */
     void (*send)(struct gather *gather, struct kind *kind, size_t count);
-    void (*drop)(struct item *item); /* nobody waits for it any more, and it was not sent */
+    void (*drop)(struct item *item); /* nobody waits for it any more, or nobody will ever answer */
 };
 
 enum { KIND_ACCEPT, KIND_RECEIPT, KIND_COUNT };
@@ -65,12 +65,6 @@ static struct item *pop(struct queue *queue)
     if (!queue->first)
         queue->last = NULL;
     return item;
-}
-
-static void free_all(struct queue *queue)
-{
-    while (queue->first)
-        free(pop(queue));
 }
 
 bool gather_has_room(const struct gather *gather)
@@ -217,6 +211,18 @@ static void drop_receipt(struct item *item)
     item->as.receipt.done(item->context, ERR_UNREACHABLE, STORE_REPEATED);
 }
 
+static void drop(struct gather *gather, const struct kind *kind, struct item *item)
+{
+    kind->drop(item);
+    item_free(gather, item);
+}
+
+static void drop_all(struct gather *gather, const struct kind *kind, struct queue *queue)
+{
+    while (queue->first)
+        drop(gather, kind, pop(queue));
+}
+
 static void flush_kind(struct gather *gather, struct kind *kind)
 {
     size_t count = 0, bytes = 0;
@@ -227,8 +233,7 @@ static void flush_kind(struct gather *gather, struct kind *kind)
         struct item *item = pop(&kind->waiting);
 
         if (!item->is_wanted(item->context)) {
-            kind->drop(item);
-            item_free(gather, item);
+            drop(gather, kind, item);
             continue;
         }
         bytes += item->bytes;
@@ -262,8 +267,8 @@ void gather_destroy(struct gather *gather)
     if (!gather)
         return;
     for (size_t i = 0; i < KIND_COUNT; i++) {
-        free_all(&gather->kinds[i].waiting);
-        free_all(&gather->kinds[i].under_way);
+        drop_all(gather, &gather->kinds[i], &gather->kinds[i].under_way);
+        drop_all(gather, &gather->kinds[i], &gather->kinds[i].waiting);
     }
     free(gather);
 }

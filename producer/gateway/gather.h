@@ -9,8 +9,9 @@
 struct gather;
 
 struct gather *gather_create(struct store *store);
-void gather_destroy(struct gather *gather); /* takes NULL; those who wait are not called */
-void gather_flush(struct gather *gather);   /* sends what may go */
+/* Takes NULL. Those who wait are called with ERR_UNREACHABLE. */
+void gather_destroy(struct gather *gather);
+void gather_flush(struct gather *gather); /* sends what may go */
 
 /* False: more is waiting for Redis than memory is set aside for. */
 bool gather_has_room(const struct gather *gather);

@@ -15,7 +15,7 @@ static void make_key(struct intake *intake, const struct intake_rules *rules, si
     if (own.len > 0)
         buf_add(&text, own.data, own.len);
     else if (rules->request_key)
-        buf_printf(&text, "\n%s\n%zu\n%s", rules->client, index, rules->request_key); /* no id begins with a line end */
+        buf_printf(&text, "\xff%s\n%zu\n%s", rules->client, index, rules->request_key); /* in no text is this byte */
     else if (intake->envelope.has_own_id)
         buf_text(&text, intake->envelope.id);
     intake->offer.has_key = text.len > 0;

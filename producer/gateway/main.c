@@ -29,16 +29,6 @@ static void print_help(const struct option_set *set)
     options_help(stdout, set, 1);
 }
 
-/* Whether Redis is there: said at the start, so that a wrong address is not found out by the first client. */
-static int check_redis(const struct settings *settings, struct reason *why)
-{
-    struct store *store = NULL;
-    int rc = command_open_store(settings, &store, why);
-
-    store_close(store);
-    return rc;
-}
-
 static void wait_for_stop(struct gateway *gateway, struct server *server, const sigset_t *signals)
 {
     int number = 0;
@@ -78,6 +68,11 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     bool has_hurry;
     int rc = server_start(&server, gateway, &why);
 
+    if (rc == ERR_UNREACHABLE || rc == ERR_DENIED) {
+        (void)fprintf(stderr, "herald-gateway: %s. Is Redis running, and is --redis (HERALD_REDIS_URL) right?\n",
+                      why.text);
+        return EXIT_UNREACHABLE;
+    }
     if (rc != 0) {
         (void)fprintf(stderr, "herald-gateway: %s\n", why.text);
         return rc == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
@@ -123,10 +118,6 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     gateway->settings = settings;
     if (read_settings(gateway, &why) != 0) {
         rc = usage(why.text);
-    } else if (check_redis(settings, &why) != 0) {
-        (void)fprintf(stderr, "herald-gateway: %s. Is it running, and is --redis (HERALD_REDIS_URL) right?\n",
-                      why.text);
-        rc = EXIT_UNREACHABLE;
     } else {
         rc = serve(gateway, signals);
     }
