@@ -97,8 +97,8 @@ static enum exit_status run_remove(const struct command_call *call)
 const struct command command_suppress_add = {
     .name = "suppress add",
     .summary = "write to these people no more, whatever is enqueued",
-    .help = "An address is sms:+13175550199, or one of --channel. The worker looks at it right before each request,\n"
-            "so what is on the lists already becomes a dead letter `suppressed`, too.\n",
+    .help = "An address is sms:+13175550199, or one of --channel. Producers refuse messages to it, and the worker\n"
+            "looks right before each request: what is on the lists already becomes a dead letter `suppressed`.\n",
     ROWS,
     .run = run_add,
 };

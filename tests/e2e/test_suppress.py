@@ -174,6 +174,45 @@ def test_nobody_on_the_set_gets_a_message_and_who_is_taken_off_does():
         wait_until(lambda: len(sandbox.ledger()) == 2, "the message to arrive")
 
 
+def test_producers_refuse_whoever_has_opted_out_and_give_the_row_back():
+    people = "to,name,consentVerified\n" + "".join(f"{flow.number(n)},Ann {n},true\n" for n in range(1, 501))
+    template = {
+        "name": "spring",
+        "route": "agentless",
+        "channel": "sms",
+        "from": "+13175550100",
+        "default_language": "en",
+        "texts": {"en": "Hello {{name}}"},
+    }
+    with Stand() as stand:
+        suppress(stand, "add", flow.number(7), flow.number(450), "--channel", "sms", check=True)
+        path = stand.write("people.csv", people)
+        send = ("campaign", "send", "--json", "--template", stand.write("spring.json", json.dumps(template)))
+        result = stand.herald(*send, "--recipients", path)
+        equal(result.status, 3, "status")
+        equal((result.json["accepted"], result.json["valid"], result.json["refused"]), (498, 498, 2), result.out)
+        rejects = (stand.folder / "people.csv.rejects.csv").read_text().splitlines()
+        equal(len(rejects), 3, rejects)
+        assert rejects[1].startswith('8,"to","suppressed: ') and rejects[1].endswith(f",{flow.number(7)},Ann 7,true"), rejects
+        assert rejects[2].startswith('451,"to","suppressed: '), rejects
+        equal(stand.redis.call("LLEN", flow.READY), 498, "on the list")
+        suppress(stand, "remove", "sms:" + flow.number(7), check=True)
+        again = stand.herald(*send, "--recipients", path).json
+        equal((again["accepted"], again["duplicates"], again["refused"]), (1, 498, 1), again)
+
+
+def test_enqueue_refuses_the_line_of_whoever_has_opted_out():
+    with Stand() as stand:
+        suppress(stand, "add", flow.number(2), "--channel", "sms", check=True)
+        lines = "".join(json.dumps(item) + "\n" for item in flow.messages(3))
+        result = stand.herald("enqueue", stand.write("messages.jsonl", lines), "--json")
+        equal(result.status, 3, "status")
+        equal((result.json["accepted"], result.json["refused"]), (2, 1), result.out)
+        (rejected,) = map(json.loads, (stand.folder / "messages.jsonl.rejects.jsonl").read_text().splitlines())
+        equal((rejected["id"], rejected["rejected_line"]), ("m2", 2), rejected)
+        assert rejected["rejected_reason"].startswith("suppressed: "), rejected
+
+
 def test_a_missing_file_or_an_absent_redis_is_said():
     with Stand() as stand:
         equal(suppress(stand, "import", stand.path("nothing.txt")).status, 1, "no file")
