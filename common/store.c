@@ -21,7 +21,7 @@
 
 extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
     lua_beat[], lua_leave[], lua_status[], lua_campaign[], lua_campaign_state[], lua_check[], lua_join[], lua_reap[],
-    lua_touch[], lua_fence[];
+    lua_touch[], lua_fence[], lua_dead_take[], lua_dead_adopt[], lua_dead_counts[];
 
 struct store {
     char *url;
@@ -46,12 +46,26 @@ struct store {
 static void load_scripts(struct store *store)
 {
     const char *const texts[SCRIPT_COUNT] = {
-        [SCRIPT_ENQUEUE] = lua_enqueue, [SCRIPT_RESERVE] = lua_reserve,   [SCRIPT_SENT] = lua_sent,
-        [SCRIPT_DEFER] = lua_defer,     [SCRIPT_BURY] = lua_bury,         [SCRIPT_RELEASE] = lua_release,
-        [SCRIPT_HOLD] = lua_hold,       [SCRIPT_BEAT] = lua_beat,         [SCRIPT_LEAVE] = lua_leave,
-        [SCRIPT_STATUS] = lua_status,   [SCRIPT_CAMPAIGN] = lua_campaign, [SCRIPT_CAMPAIGN_STATE] = lua_campaign_state,
-        [SCRIPT_CHECK] = lua_check,     [SCRIPT_JOIN] = lua_join,         [SCRIPT_REAP] = lua_reap,
-        [SCRIPT_TOUCH] = lua_touch,     [SCRIPT_FENCE] = lua_fence,
+        [SCRIPT_ENQUEUE] = lua_enqueue,
+        [SCRIPT_RESERVE] = lua_reserve,
+        [SCRIPT_SENT] = lua_sent,
+        [SCRIPT_DEFER] = lua_defer,
+        [SCRIPT_BURY] = lua_bury,
+        [SCRIPT_RELEASE] = lua_release,
+        [SCRIPT_HOLD] = lua_hold,
+        [SCRIPT_BEAT] = lua_beat,
+        [SCRIPT_LEAVE] = lua_leave,
+        [SCRIPT_STATUS] = lua_status,
+        [SCRIPT_CAMPAIGN] = lua_campaign,
+        [SCRIPT_CAMPAIGN_STATE] = lua_campaign_state,
+        [SCRIPT_CHECK] = lua_check,
+        [SCRIPT_JOIN] = lua_join,
+        [SCRIPT_REAP] = lua_reap,
+        [SCRIPT_TOUCH] = lua_touch,
+        [SCRIPT_FENCE] = lua_fence,
+        [SCRIPT_DEAD_TAKE] = lua_dead_take,
+        [SCRIPT_DEAD_ADOPT] = lua_dead_adopt,
+        [SCRIPT_DEAD_COUNTS] = lua_dead_counts,
     };
 
     for (int i = 0; i < SCRIPT_COUNT; i++) {

@@ -4,6 +4,7 @@
 
 #include "common/redis.h"
 #include "common/store.h"
+#include "common/store_dead.h"
 
 struct script {
     const char *text;
@@ -28,6 +29,9 @@ enum script_name {
     SCRIPT_REAP,
     SCRIPT_TOUCH,
     SCRIPT_FENCE,
+    SCRIPT_DEAD_TAKE,
+    SCRIPT_DEAD_ADOPT,
+    SCRIPT_DEAD_COUNTS,
     SCRIPT_COUNT,
 };
 
@@ -56,6 +60,9 @@ struct request {
         store_checked_fn checked;
         void (*beaten)(void *context, enum store_beaten beaten);
         void (*reaped)(void *context, int64_t taken);
+        store_letters_fn letters;
+        store_documents_fn documents;
+        store_taken_fn taken;
     } call;
     void *context;
     int64_t first, wanted, count;

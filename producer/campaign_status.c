@@ -31,13 +31,15 @@ static void print_table(const char *campaign, const struct campaign_counts *coun
     terminal_row_number(stdout, "sent", counts->sent);
     terminal_row_number(stdout, "dead", counts->dead);
     for (size_t i = 0; i < counts->counter_count; i++) {
-        if (strncmp(counts->counters[i].name, "dead:", 5) != 0)
+        if (strncmp(counts->counters[i].name, "dead:", 5) != 0 || counts->counters[i].value == 0)
             continue;
         (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + 5);
         terminal_row_number(stdout, text, counts->counters[i].value);
     }
     if (counts->cancelled > 0)
         terminal_row_number(stdout, "cancelled", counts->cancelled);
+    if (counts->purged > 0)
+        terminal_row_number(stdout, "purged", counts->purged);
     terminal_row_number(stdout, "still to come", counts->accepted - counts->ended);
     terminal_row_number(stdout, "retries so far", counts->retries);
     if (counts->accepted > 0) {

@@ -41,6 +41,9 @@ extern const struct command command_campaign_send, command_campaign_status, comm
 /* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
 enum exit_status command_fail(int rc, const struct reason *why);
 
+/* Who runs this, for the audit: `cli:<user name>`, or the number of a user without one. Returns `out`. */
+const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
+
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 
 /* Opens the store of the settings with their limits, and waits until Redis answers. */

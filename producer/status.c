@@ -19,9 +19,10 @@ static const struct option rows[] = {
 };
 
 /* accepted = the sum of all places a message can be. Messages of a plain LPUSH are counted as accepted when a worker
- * first settles them; until then they make the places more than the count (`uncounted`), never less. */
+ * first settles them; until then they make the places more than the count (`uncounted`), never less. A replay moves a
+ * message from dead to ready; a purge moves it to purged. */
 struct sum {
-    int64_t accepted, ready, sent, cancelled, places, uncounted;
+    int64_t accepted, ready, sent, cancelled, purged, places, uncounted;
     bool is_balanced;
 };
 
@@ -36,12 +37,13 @@ static struct sum sum_of(const struct store_status *status)
         .accepted = counter(status, "accepted"),
         .sent = counter(status, "sent"),
         .cancelled = counter(status, "cancelled"),
+        .purged = counter(status, "purged"),
     };
 
     for (int i = 0; i < PRIORITY_COUNT; i++)
         sum.ready += status->ready[i];
-    sum.places =
-        sum.ready + status->delayed + status->parked + status->in_flight + status->dead + sum.sent + sum.cancelled;
+    sum.places = sum.ready + status->delayed + status->parked + status->in_flight + status->dead + sum.sent +
+                 sum.cancelled + sum.purged;
     sum.uncounted = sum.places > sum.accepted ? sum.places - sum.accepted : 0;
     sum.is_balanced = sum.places >= sum.accepted;
     return sum;
@@ -68,6 +70,8 @@ static void print_places(const struct store_status *status, const struct sum *su
     terminal_row_number(stdout, "sent", sum->sent);
     terminal_row_number(stdout, "dead", status->dead);
     terminal_row_number(stdout, "cancelled", sum->cancelled);
+    if (sum->purged > 0)
+        terminal_row_number(stdout, "purged", sum->purged);
     terminal_row_number(stdout, "sum of the places", sum->places);
     (void)printf("  %s%s%s\n", terminal_paint(stdout, sum->is_balanced ? PAINT_GREEN : PAINT_RED),
                  sum->is_balanced ? "the sum is right: every message is somewhere"
@@ -80,10 +84,10 @@ static void print_deaths(const struct store_status *status)
     bool has_heading = false;
 
     for (size_t i = 0; i < status->counter_count; i++) {
-        if (strncmp(status->counters[i].name, "dead:", 5) != 0)
+        if (strncmp(status->counters[i].name, "dead:", 5) != 0 || status->counters[i].value == 0)
             continue;
         if (!has_heading)
-            terminal_heading(stdout, "Deaths, by reason");
+            terminal_heading(stdout, "Dead letters, by reason");
         has_heading = true;
         terminal_row_number(stdout, status->counters[i].name + 5, status->counters[i].value);
     }
@@ -146,9 +150,9 @@ static void add_places(struct buf *json, const struct store_status *status, cons
     buf_printf(json,
                "\"accepted\":%" PRId64 ",\"places\":{\"ready\":%" PRId64 ",\"delayed\":%" PRId64
                ",\"in_flight\":%" PRId64 ",\"sent\":%" PRId64 ",\"dead\":%" PRId64 ",\"parked\":%" PRId64
-               ",\"cancelled\":%" PRId64 "},\"ready\":{",
+               ",\"cancelled\":%" PRId64 ",\"purged\":%" PRId64 "},\"ready\":{",
                sum->accepted, sum->ready, status->delayed, status->in_flight, sum->sent, status->dead, status->parked,
-               sum->cancelled);
+               sum->cancelled, sum->purged);
     for (int i = 0; i < PRIORITY_COUNT; i++)
         buf_printf(json, "%s\"%s\":%" PRId64, i ? "," : "", priority_name((enum priority)i), status->ready[i]);
     buf_printf(json, "},\"sum\":%" PRId64 ",\"uncounted\":%" PRId64 ",\"balanced\":%s", sum->places, sum->uncounted,

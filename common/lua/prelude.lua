@@ -30,7 +30,10 @@ local function keep(hash, keep_ms)
 end
 local function write_counts(keep_ms)
   for hash, of in pairs(sums) do
-    for field, by in pairs(of) do redis.pcall('HINCRBY', key(hash), field, by) end
+    for field, by in pairs(of) do
+      local sum = redis.pcall('HINCRBY', key(hash), field, by)
+      if by < 0 and type(sum) == 'number' and sum < 0 then call('HSET', key(hash), field, 0) end -- it expired meanwhile
+    end
     if hash ~= 'counts' then keep(hash, keep_ms) end
   end
 end
@@ -60,4 +63,46 @@ local function pulse(lease_ms)
   end
   if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
   call('SET', key('pulse'), string.format('%.0f', now), 'PX', lease_ms * 10)
+end
+-- Dead letters. The documents are in `dead:letters` by ticket; `dead:index` is a stream whose ids are the tickets, oldest
+-- first, with what letters are found by: reason, campaign, channel, code, id, when, bytes. `dead:counts` and
+-- `dead:campaigns` are how many there are of each, changed in the same step, so that nobody has to count a million.
+local HOUR_MS = 3600000
+local letter_sums, letter_campaigns = {}, {}
+local function expect_letters()
+  expect('HLEN', 'dead:letters', 'dead:counts')
+  expect('XLEN', 'dead:index')
+  expect('ZCARD', 'dead:campaigns')
+end
+local function count_letter(reason, campaign, channel, at, by)
+  for _, field in ipairs({'reason:' .. reason, 'channel:' .. channel, 'hour:' .. string.format('%.0f', math.floor(at / HOUR_MS))}) do
+    letter_sums[field] = (letter_sums[field] or 0) + by
+  end
+  letter_campaigns[campaign] = (letter_campaigns[campaign] or 0) + by
+end
+local function keep_letter(document, reason, campaign, channel, code, id, at)
+  local about = table.concat({reason, campaign, channel, code, id, string.format('%.0f', at), #document}, ' ')
+  local ticket = call('XADD', key('dead:index'), '*', 'm', about)
+  call('HSET', key('dead:letters'), ticket, document)
+  count_letter(reason, campaign, channel, at, 1)
+  return ticket
+end
+local function write_letter_counts()
+  for field, by in pairs(letter_sums) do
+    if call('HINCRBY', key('dead:counts'), field, by) <= 0 then call('HDEL', key('dead:counts'), field) end
+  end
+  for campaign, by in pairs(letter_campaigns) do
+    if tonumber(call('ZINCRBY', key('dead:campaigns'), by, campaign)) <= 0 then call('ZREM', key('dead:campaigns'), campaign) end
+  end
+end
+-- The channel of a message by what its payload says, else `none`. For steps that only have its text.
+local CHANNELS = {sms = 'sms', whatsapp = 'whatsapp', open = 'open', webmessaging = 'web', apple = 'apple',
+  ['messaging:sms'] = 'sms', ['messaging:whatsapp'] = 'whatsapp', ['messaging:facebook'] = 'facebook', ['messaging:web'] = 'web'}
+local function channel_of(message)
+  local payload = type(message.payload) == 'table' and message.payload or message
+  local name = payload.toAddressMessengerType or payload.channelType
+  return type(name) == 'string' and CHANNELS[name] or 'none'
+end
+local function name_or_none(text, most)
+  return type(text) == 'string' and #text <= most and string.match(text, '^[%w._:-]+$') or ''
 end
