@@ -469,13 +469,20 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     return 0;
 }
 
+void store_drop(struct store *store)
+{
+    while (store->first)
+        request_free(take_first(store));
+    store->unsent = NULL;
+    redis_close(store->redis);
+    store->redis = NULL;
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
-    while (store->first)
-        request_free(take_first(store));
-    redis_close(store->redis);
+    store_drop(store);
     if (store->url)
         explicit_bzero(store->url, strlen(store->url)); /* a password may be in it */
     free(store->url);

@@ -24,6 +24,7 @@ struct store;
 /* ERR_INVALID if the URL or the org's name is not one. Does not connect yet. */
 int store_open(struct store **ret, const char *redis_url, const char *org, struct reason *why);
 void store_close(struct store *store); /* takes NULL; pending requests are dropped without their callbacks */
+void store_drop(struct store *store);  /* gives up all pending requests so, and the connection with them */
 
 /* How long things are remembered; ms. */
 struct store_limits {

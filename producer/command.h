@@ -36,13 +36,20 @@ struct command {
 };
 
 extern const struct command command_campaign_send, command_campaign_status, command_campaign_pause,
-    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings;
+    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings,
+    command_dead_list, command_dead_show, command_dead_export, command_dead_replay, command_dead_purge;
 
 /* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
 enum exit_status command_fail(int rc, const struct reason *why);
 
 /* Who runs this, for the audit: `cli:<user name>`, or the number of a user without one. Returns `out`. */
 const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
+
+/* What every command with --filter says about it. */
+#define COMMAND_FILTER_HELP                                                                                            \
+    "FILTER is conditions between blanks that must all hold: reason= campaign= code= channel= to= before= after=.\n"   \
+    "Values between commas are any of them; before and after take a time such as 2026-01-15T10:30:00Z or an age\n"     \
+    "such as 2h. Example: --filter 'reason=rejected,forbidden campaign=spring after=7d'.\n"
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 

@@ -12,6 +12,8 @@
 static const struct command *const commands[] = {
     &command_campaign_send,   &command_campaign_status, &command_campaign_pause, &command_campaign_resume,
     &command_campaign_cancel, &command_enqueue,         &command_status,         &command_settings,
+    &command_dead_list,       &command_dead_show,       &command_dead_replay,    &command_dead_export,
+    &command_dead_purge,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

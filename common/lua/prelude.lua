@@ -68,17 +68,19 @@ end
 -- first, with what letters are found by: reason, campaign, channel, code, id, when, bytes. `dead:counts` and
 -- `dead:campaigns` are how many there are of each, changed in the same step, so that nobody has to count a million.
 local HOUR_MS = 3600000
-local letter_sums, letter_campaigns = {}, {}
+local letter_sums = {reason = {}, channel = {}, hour = {}, campaign = {}}
 local function expect_letters()
   expect('HLEN', 'dead:letters', 'dead:counts')
   expect('XLEN', 'dead:index')
   expect('ZCARD', 'dead:campaigns')
 end
 local function count_letter(reason, campaign, channel, at, by)
-  for _, field in ipairs({'reason:' .. reason, 'channel:' .. channel, 'hour:' .. string.format('%.0f', math.floor(at / HOUR_MS))}) do
-    letter_sums[field] = (letter_sums[field] or 0) + by
-  end
-  letter_campaigns[campaign] = (letter_campaigns[campaign] or 0) + by
+  local hour = math.floor(at / HOUR_MS)
+  local sums_of = letter_sums
+  sums_of.reason[reason] = (sums_of.reason[reason] or 0) + by
+  sums_of.channel[channel] = (sums_of.channel[channel] or 0) + by
+  sums_of.hour[hour] = (sums_of.hour[hour] or 0) + by
+  sums_of.campaign[campaign] = (sums_of.campaign[campaign] or 0) + by
 end
 local function keep_letter(document, reason, campaign, channel, code, id, at)
   local about = table.concat({reason, campaign, channel, code, id, string.format('%.0f', at), #document}, ' ')
@@ -88,10 +90,13 @@ local function keep_letter(document, reason, campaign, channel, code, id, at)
   return ticket
 end
 local function write_letter_counts()
-  for field, by in pairs(letter_sums) do
-    if call('HINCRBY', key('dead:counts'), field, by) <= 0 then call('HDEL', key('dead:counts'), field) end
+  for _, what in ipairs({'reason', 'channel', 'hour'}) do
+    for name, by in pairs(letter_sums[what]) do
+      local field = what .. ':' .. (what == 'hour' and string.format('%.0f', name) or name)
+      if call('HINCRBY', key('dead:counts'), field, by) <= 0 then call('HDEL', key('dead:counts'), field) end
+    end
   end
-  for campaign, by in pairs(letter_campaigns) do
+  for campaign, by in pairs(letter_sums.campaign) do
     if tonumber(call('ZINCRBY', key('dead:campaigns'), by, campaign)) <= 0 then call('ZREM', key('dead:campaigns'), campaign) end
   end
 end
