@@ -454,7 +454,7 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     return 0;
 }
 
-void store_forget(struct store *store)
+void store_drop(struct store *store)
 {
     while (store->first)
         request_free(take_first(store));
@@ -472,7 +472,7 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
-    store_forget(store);
+    store_drop(store);
     if (store->url)
         explicit_bzero(store->url, strlen(store->url)); /* a password may be in it */
     free(store->url);

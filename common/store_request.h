@@ -5,6 +5,7 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_dead.h"
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
 
@@ -34,7 +35,10 @@ struct script {
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
     X(RECEIPT, receipt)                                                                                                \
-    X(SUPPRESS, suppress)
+    X(SUPPRESS, suppress)                                                                                              \
+    X(DEAD_TAKE, dead_take)                                                                                            \
+    X(DEAD_ADOPT, dead_adopt)                                                                                          \
+    X(DEAD_COUNTS, dead_counts)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -69,6 +73,9 @@ struct request {
         store_receipts_fn received;
         store_message_fn informed;
         store_suppressed_fn suppressed;
+        store_letters_fn letters;
+        store_documents_fn documents;
+        store_taken_fn taken;
     } call;
     void *context;
     int64_t first, wanted, count;

@@ -92,7 +92,7 @@ static struct task *take(struct clerks *clerks)
 static void forget_pending(struct clerk *clerk)
 {
     if (store_pending(clerk->store) > 0)
-        store_forget(clerk->store);
+        store_drop(clerk->store);
 }
 
 static void *run(void *argument)

@@ -25,6 +25,11 @@ const struct client *exchange_client(const struct exchange *exchange)
     return exchange->client;
 }
 
+void exchange_actor(const struct exchange *exchange, char out[AUDIT_ACTOR_MAX + 1])
+{
+    (void)snprintf(out, AUDIT_ACTOR_MAX + 1, "gateway:%s", exchange->client ? exchange->client->name : "");
+}
+
 const char *exchange_segment(const struct exchange *exchange)
 {
     return exchange->segment;

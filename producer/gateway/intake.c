@@ -1,7 +1,9 @@
 #include "producer/gateway/intake.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/audit.h"
 #include "common/digest.h"
 
 /* The message's own key, else the request's with the place in it, else the id that the client gave. */
@@ -47,6 +49,24 @@ static void point_into_bare(struct refusal *why)
         memmove(why->field, why->field + sizeof(prefix) - 1, len - (sizeof(prefix) - 1) + 1);
 }
 
+static void write_audit(struct intake *intake, const char *client, int64_t now_ms)
+{
+    char actor[AUDIT_ACTOR_MAX + 1];
+    const struct audit_by by = {.actor = actor};
+    const struct audit_action action = {
+        .what = "enqueue",
+        .by = &by,
+        .at_ms = now_ms,
+        .id = intake->offer.id,
+        .campaign = intake->offer.campaign,
+        .count = -1,
+    };
+
+    (void)snprintf(actor, sizeof(actor), "gateway:%s", client);
+    audit_action_write(&action, &intake->audit);
+    intake->offer.audit = (struct span){intake->audit.data, intake->audit.len};
+}
+
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
@@ -56,6 +76,7 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
 
     *ret = (struct intake){.offer = {.has_key = false}};
     buf_init(&ret->bytes, JSON_MAX_BYTES);
+    buf_init(&ret->audit, AUDIT_ACTION_MAX);
     if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) != 0) {
         if (envelope->was_bare)
             point_into_bare(why);
@@ -75,6 +96,7 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     if (ret->bytes.overflow)
         return refuse(why, "json_invalid", "", "the message is too large");
     ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};
+    write_audit(ret, rules->client, now_ms);
     return 0;
 }
 
@@ -82,4 +104,5 @@ void intake_clear(struct intake *intake)
 {
     envelope_clear(&intake->envelope);
     buf_clear(&intake->bytes);
+    buf_clear(&intake->audit);
 }
