@@ -145,7 +145,7 @@ local function count_letter(reason, campaign, channel, at, by)
   sums_of.campaign[campaign] = (sums_of.campaign[campaign] or 0) + by
 end
 local function keep_letter(document, reason, campaign, channel, code, id, at)
-  local about = table.concat({reason, campaign, channel, code, id, string.format('%.0f', at), #document}, ' ')
+  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. string.format('%.0f', at) .. ' ' .. #document
   local ticket = call('XADD', key('dead:index'), '*', 'm', about)
   call('HSET', key('dead:letters'), ticket, document)
   count_letter(reason, campaign, channel, at, 1)
