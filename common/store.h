@@ -61,11 +61,18 @@ struct store_message {
     enum priority priority;
     int64_t due_ms; /* wall clock; 0: now */
     struct span envelope;
+    struct span person; /* as in the suppression set; absent: not looked up there */
 };
 
-/* `accepted` has one flag a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
+enum store_enqueued {
+    STORE_ENQUEUED,
+    STORE_SEEN,      /* its key was accepted before */
+    STORE_OPTED_OUT, /* the person is on the suppression set: not in, and the key is not remembered */
+};
+
+/* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
-typedef void (*store_enqueued_fn)(void *context, int rc, const bool *accepted, size_t count);
+typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
 

@@ -6,6 +6,7 @@
 #include "common/store.h"
 #include "common/store_accept.h"
 #include "common/store_receipt.h"
+#include "common/store_suppress.h"
 
 struct script {
     const char *text;
@@ -32,7 +33,8 @@ struct script {
     X(TOUCH, touch)                                                                                                    \
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
-    X(RECEIPT, receipt)
+    X(RECEIPT, receipt)                                                                                                \
+    X(SUPPRESS, suppress)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -46,7 +48,7 @@ struct request {
     struct request *next;
     struct store *store;
     bool must_arrive; /* send again on a new connection until there is an answer */
-    bool is_fleeting;  /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */
@@ -66,6 +68,7 @@ struct request {
         void (*reaped)(void *context, int64_t taken);
         store_receipts_fn received;
         store_message_fn informed;
+        store_suppressed_fn suppressed;
     } call;
     void *context;
     int64_t first, wanted, count;

@@ -96,6 +96,25 @@ static enum recipients_format format_of(const char *name)
     return strcmp(name, "jsonl") == 0 ? RECIPIENTS_JSONL : RECIPIENTS_AUTO;
 }
 
+static int reject_row(struct run *run, const struct row *row, const struct row_refusal *refusal, struct reason *why)
+{
+    const struct reject reject = {refusal->column, refusal->code, refusal->text};
+
+    tally_refused(&run->tally, refusal->code);
+    return rejects_add(&run->rejects, run->source, row, &reject, why);
+}
+
+/* Redis says so when the row has long been counted as good; what it cost and its language stay counted. */
+static int reject_suppressed(void *context, const struct row *row, struct reason *why)
+{
+    struct run *run = context;
+    const struct row_refusal refusal = {
+        .column = "to", .code = "suppressed", .text = "the person has opted out: herald suppress"};
+
+    run->tally.valid--;
+    return reject_row(run, row, &refusal, why);
+}
+
 static int prepare(struct run *run, struct reason *why)
 {
     const struct options *options = run->options;
@@ -135,19 +154,11 @@ static int prepare(struct run *run, struct reason *why)
         rc = personaliser_bind(run->personaliser, run->source, why);
     if (rc == 0 && !options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
-    outbox_init(&run->outbox, run->store);
+    outbox_init(&run->outbox, run->store, reject_suppressed, run);
     return rc == 0 ? outbox_set_campaign(&run->outbox, run->campaign, why) : rc;
 }
 
-static int reject_row(struct run *run, const struct row *row, const struct row_refusal *refusal, struct reason *why)
-{
-    const struct reject reject = {refusal->column, refusal->code, refusal->text};
-
-    tally_refused(&run->tally, refusal->code);
-    return rejects_add(&run->rejects, run->source, row, &reject, why);
-}
-
-static int enqueue(struct run *run, const struct personal *personal, struct reason *why)
+static int enqueue(struct run *run, const struct row *row, const struct personal *personal, struct reason *why)
 {
     struct store_message message = {
         .priority = personaliser_priority(run->personaliser),
@@ -158,7 +169,7 @@ static int enqueue(struct run *run, const struct personal *personal, struct reas
         return 0;
     memcpy(message.key, personal->key, sizeof(message.key));
     personaliser_write(run->personaliser, personal, outbox_envelope(&run->outbox));
-    return outbox_add(&run->outbox, &message, why);
+    return outbox_add(&run->outbox, &message, &personal->content, row, why);
 }
 
 /* An approved template's text is with Genesys: what is shown instead is what goes into it. */
@@ -197,7 +208,7 @@ static int take_row(struct run *run, const struct row *row, struct reason *why)
 
         tally_sms(&run->tally, &cost);
     }
-    return enqueue(run, &personal, why);
+    return enqueue(run, row, &personal, why);
 }
 
 static int take_all(struct run *run, struct reason *why)

@@ -3,7 +3,8 @@
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
-local keep_ms, dedup_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local keep_ms, dedup_ms, audit_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local early_ms = int(math.max(tonumber(keep_ms), dedup_ms)) -- for as long as the event would not be taken again
 local now = now_ms()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
@@ -30,7 +31,7 @@ local function record(provider, state, at, code, opts_out, person)
   if id then
     apply(id, campaign, state, at, code, keep_ms)
   else
-    hear(early, state, at, code, math.max(keep_ms, dedup_ms)) -- for as long as the event would not be taken again
+    hear(early, state, at, code, early_ms)
   end
   if person == '' then person = own or '' end
   if opts_out and person ~= '' then

@@ -1,6 +1,5 @@
 #include "producer/gateway/receipt.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 #include "common/json.h"
@@ -154,9 +153,7 @@ static void set_person(struct receipt *receipt, struct span id)
 
     if (span_is_empty(id) || channel_read_address(CHANNEL_OPEN, id, "", &who, &ignored) != 0)
         return;
-    receipt->record.person.len = (size_t)snprintf(receipt->person, sizeof(receipt->person), "%s:%.*s",
-                                                  channel_name(CHANNEL_OPEN), (int)who.len, who.data);
-    receipt->record.person.data = receipt->person;
+    receipt->record.person = span_of(channel_person(CHANNEL_OPEN, who, receipt->person));
 }
 
 static void add_text(struct buf *out, const char *key, struct span text)

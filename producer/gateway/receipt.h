@@ -20,7 +20,7 @@ struct receipt {
     struct store_receipt record; /* borrows from this struct, which therefore stays where it is */
     char provider_id[ID_SIZE];
     char code[RECEIPT_CODE_SIZE];
-    char person[CHANNEL_ADDRESS_MAX + 16];
+    char person[CHANNEL_PERSON_SIZE];
     struct buf audit; /* without the message's own id, which receipt.lua adds when it is known */
 };
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-                                  const char *version, const char *data, size_t *size, void **state)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *data, size_t *size, void **state)
 {
     static int seen;
     static char body[] = "{\"status\":\"accepted\",\"id\":\"01980f6e-7c00-7abc-8def-0123456789ab\"}\n";

@@ -54,7 +54,7 @@ function request()
   at = at % #requests + 1
   return requests[at]
 end
-if %s then function delay() return pause_ms end end
+if PACED then function delay() return pause_ms end end
 """
 
 
@@ -76,8 +76,8 @@ def write_requests(folder, events):
     with open(folder / "receipts.txt", "w") as out:
         out.writelines(event(number) for number in range(events))
     (folder / "enqueue.txt").write_text(f"Authorization=Bearer {TOKEN};\t{MESSAGE}\n")
-    (folder / "full.lua").write_text(SCRIPT % "false")
-    (folder / "paced.lua").write_text(SCRIPT % "true")
+    (folder / "full.lua").write_text(SCRIPT.replace("PACED", "false"))
+    (folder / "paced.lua").write_text(SCRIPT.replace("PACED", "true"))
 
 
 def wrk(folder, url, row, seconds, pause_ms=None):
@@ -111,11 +111,11 @@ def measure_row(stand, gateway, bare, row, options):
     for _ in range(options.rounds):
         yardstick, _ = wrk(stand.folder, bare.url, row, options.seconds)
         stand.redis.call("FLUSHALL")
-        ours, _ = wrk(stand.folder, gateway.url, row, options.seconds)
+        ours, _ = wrk(stand.folder, f"http://127.0.0.1:{gateway.port}", row, options.seconds)
         rounds.append((ours, yardstick, ours / yardstick))
     ours = statistics.median(each[0] for each in rounds)
     stand.redis.call("FLUSHALL")
-    paced, p99_ms = wrk(stand.folder, gateway.url, row, options.seconds, max(1, round(CONNECTIONS * 2000 / ours)))
+    paced, p99_ms = wrk(stand.folder, f"http://127.0.0.1:{gateway.port}", row, options.seconds, max(1, round(CONNECTIONS * 2000 / ours)))
     ratios = [each[2] for each in rounds]
     return {
         "row": row,
@@ -153,7 +153,7 @@ def main():
         write_requests(stand.folder, 100000 + options.seconds * 60000)
         gateway = stand.gateway(
             *("--threads", options.threads, "--max-backlog", 0),
-            clients={"bench": ("enqueue", TOKEN)},
+            clients=[stand.client("bench", "enqueue", TOKEN)],
             env={"GENESYS_WEBHOOK_SECRET": SECRET},
         )
         bare = Bare(options.threads)

@@ -352,11 +352,11 @@ static void count_settled(struct world *world, int life, int *counter)
 
 typedef bool (*step_fn)(struct model *model, int life);
 
-static void on_enqueued(void *context, int rc, const bool *accepted, size_t count)
+static void on_enqueued(void *context, int rc, const enum store_enqueued *answers, size_t count)
 {
     int *answer = context;
 
-    *answer = rc != 0 || count != 1 ? -1 : accepted[0];
+    *answer = rc != 0 || count != 1 ? -1 : answers[0] == STORE_ENQUEUED;
 }
 
 static int enqueue(struct model *model)
