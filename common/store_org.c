@@ -97,7 +97,7 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
                        answer == -2 ? "campaign `%.64s` is cancelled, which is for good"
                                     : "there is no campaign `%.64s` in this organisation",
                        campaign);
-            return ERR_INVALID;
+            return answer == -2 ? ERR_STATE : ERR_INVALID;
         }
         *ret_moved += answer;
     } while (answer == STORE_BATCH_MAX);

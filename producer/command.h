@@ -45,6 +45,7 @@ struct command {
     X(campaign_cancel)                                                                                                 \
     X(enqueue)                                                                                                         \
     X(status)                                                                                                          \
+    X(client_new)                                                                                                      \
     X(suppress_add)                                                                                                    \
     X(suppress_remove)                                                                                                 \
     X(suppress_list)                                                                                                   \
