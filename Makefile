@@ -70,7 +70,7 @@ $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c
 	$(if $(V),,@echo '  CC    $@')
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(BUILD)/herald: $(BUILD)/producer/main.o $(BUILD)/libproducer.a $(BUILD)/libcommon.a
+$(BUILD)/herald: $(BUILD)/producer/main.o $(BUILD)/libproducer.a $(BUILD)/libgateway.a $(BUILD)/libcommon.a
 $(BUILD)/herald-gateway: $(BUILD)/producer/gateway/main.o $(BUILD)/libgateway.a $(BUILD)/libproducer.a $(BUILD)/libcommon.a
 $(BUILD)/herald-worker: $(BUILD)/worker/main.o $(BUILD)/libworker.a $(BUILD)/libcommon.a
 $(BUILD)/herald-sandbox: $(call objects,$(SANDBOX))

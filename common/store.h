@@ -205,7 +205,7 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
 enum store_campaign_state { STORE_RUNNING, STORE_PAUSED, STORE_CANCELLED_FOR_GOOD };
 
 /* May wait. `ret_moved`: parked messages that went back on their lists, or ended. Who did it is written to the audit in
- * the same step, when it changes anything. ERR_INVALID: there is no such campaign, or it is cancelled. */
+ * the same step, when it changes anything. ERR_INVALID: there is no such campaign; ERR_STATE: it is cancelled. */
 int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state,
                        const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why);
 

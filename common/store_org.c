@@ -108,7 +108,7 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
                        answer == -2 ? "campaign `%.64s` is cancelled, which is for good"
                                     : "there is no campaign `%.64s` in this organisation",
                        campaign);
-            rc = ERR_INVALID;
+            rc = answer == -2 ? ERR_STATE : ERR_INVALID;
         }
         *ret_moved += rc == 0 ? answer : 0;
     } while (rc == 0 && answer == STORE_BATCH_MAX);

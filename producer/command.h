@@ -50,6 +50,7 @@ struct command {
     X(dead_export)                                                                                                     \
     X(dead_replay)                                                                                                     \
     X(dead_purge)                                                                                                      \
+    X(client_new)                                                                                                      \
     X(suppress_add)                                                                                                    \
     X(suppress_remove)                                                                                                 \
     X(suppress_list)                                                                                                   \

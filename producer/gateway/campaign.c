@@ -114,6 +114,10 @@ static void show_change(void *context, struct exchange *exchange)
     };
     const struct job *job = context;
 
+    if (job->rc == ERR_STATE) {
+        exchange_problem(exchange, 409, "campaign_cancelled", NULL, job->why.text);
+        return;
+    }
     if (job->rc != 0) {
         fail(job, exchange);
         return;

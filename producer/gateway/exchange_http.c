@@ -33,9 +33,8 @@ static void note_origin(struct exchange *exchange)
     const char *origin = exchange_header(exchange, "Origin");
     const char *allowed = exchange_gateway(exchange)->settings->cors_origins;
 
-    if (origin && allowed && *origin && strlen(origin) < sizeof(exchange->origin) && !strpbrk(origin, ", ") &&
-        list_has(allowed, origin))
-        memcpy(exchange->origin, origin, strlen(origin) + 1);
+    if (origin && allowed && *origin && !strpbrk(origin, ", ") && list_has(allowed, origin))
+        exchange->origin = origin;
 }
 
 static void check_client(struct exchange *exchange)
@@ -109,7 +108,7 @@ static void answer_preflight(struct exchange *exchange, const struct endpoint_ma
 {
     struct answer *answer = exchange_answer(exchange);
 
-    if (!match->is_path_known || !exchange->origin[0]) {
+    if (!match->is_path_known || !exchange->origin) {
         exchange_problem(exchange, 403, "origin_forbidden", NULL, "this origin is not one of --cors-origins");
         return;
     }
@@ -219,7 +218,7 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
         add_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
     if (lane_is_stopping(exchange->lane) || exchange->must_close)
         add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    if (!exchange->origin[0])
+    if (!exchange->origin)
         return;
     add_header(response, "Access-Control-Allow-Origin", exchange->origin);
     add_header(response, MHD_HTTP_HEADER_VARY, "Origin");

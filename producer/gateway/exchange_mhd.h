@@ -28,7 +28,7 @@ struct exchange {
     enum phase phase;
     unsigned holders; /* libmicrohttpd, and whoever keeps it */
     char segment[ID_SIZE];
-    char origin[128]; /* of the page that asks, when it is allowed to; "" */
+    const char *origin; /* of the page that asks, when it is allowed to, else NULL; the connection's */
     struct buf body;
     size_t received, dropped; /* bytes of the body: taken, and read only because the answer was there before its end */
     bool must_close;          /* nobody knows where its body ends, so nothing after it is read */

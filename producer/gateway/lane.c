@@ -20,7 +20,7 @@
 
 #define TICK_MS          1000
 #define SILENT_S         30   /* nothing at all in the middle of a request for so long, likewise */
-#define CONNECTION_BYTES 8192 /* of memory for one connection: its headers, and what is read of a body at a time */
+#define CONNECTION_BYTES 4096 /* of memory for one connection: its headers, and what is read of a body at a time */
 #define BODIES_MAX       (INT64_C(128) << 20) /* bytes in memory at once */
 #define FINAL_TURNS      16                   /* to write the last answers before the connections are closed */
 

@@ -786,7 +786,10 @@ static void set_campaign(struct model *model, enum store_campaign_state state, e
     int64_t moved = -1;
     int rc = store_set_campaign(model->store, CAMPAIGN, state, &by, &moved, PATIENCE_MS, &why);
 
-    expect_number(model, "rc of campaign", rc, is_refused ? ERR_INVALID : 0);
+    expect_number(model, "rc of campaign", rc,
+                  !is_refused                      ? 0
+                  : world->campaign == NO_CAMPAIGN ? ERR_INVALID
+                                                   : ERR_STATE);
     if (is_refused)
         return;
     expect_number(model, "moved", moved, moves);
