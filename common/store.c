@@ -1,6 +1,7 @@
 #include "common/store.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct store {
     struct request *unsent;
     bool has_appended; /* something was queued on the connection since it was last pumped */
     size_t pending;
+    atomic_bool has_given_up;
 };
 
 static void load_scripts(struct store *store)
@@ -261,7 +263,7 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
     for (; all; all = next) {
         next = all->next;
         all->next = NULL;
-        if (all->must_arrive || !all->is_sent) {
+        if (all->must_arrive || (!all->is_sent && !all->is_fleeting)) {
             all->is_sent = false;
             request_submit(all);
         } else {
@@ -426,6 +428,10 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     int rc = store_pump(store, &reason);
 
     while (store->pending > left || !store_is_up(store)) {
+        if (atomic_load(&store->has_given_up)) {
+            *why = (struct reason){"this program is being stopped"};
+            return ERR_UNREACHABLE;
+        }
         if (store_is_up(store) && !store->is_refused) {
             away_since_ms = clock_mono_ms();
         } else if (rc == ERR_DENIED || clock_mono_ms() - away_since_ms >= patience_ms) {
@@ -448,13 +454,25 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     return 0;
 }
 
+void store_drop(struct store *store)
+{
+    while (store->first)
+        request_free(take_first(store));
+    store->unsent = NULL;
+    redis_close(store->redis);
+    store->redis = NULL;
+}
+
+void store_give_up(struct store *store)
+{
+    atomic_store(&store->has_given_up, true);
+}
+
 void store_close(struct store *store)
 {
     if (!store)
         return;
-    while (store->first)
-        request_free(take_first(store));
-    redis_close(store->redis);
+    store_drop(store);
     if (store->url)
         explicit_bzero(store->url, strlen(store->url)); /* a password may be in it */
     free(store->url);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/audit.h"
 #include "common/envelope.h"
 #include "common/options.h"
 #include "common/reason.h"
@@ -46,6 +47,12 @@ size_t store_pending(const struct store *store); /* requests without an answer *
  * `patience_ms`, or has not answered anything for six times as long: being slow is not being away. */
 int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why);
 
+/* After store_finish gave up: the connection ends, and requests without an answer are dropped without their callbacks,
+ * whose memory may be gone. */
+void store_drop(struct store *store);
+/* Any thread: from now on store_finish waits for nothing, and gives up within a second. */
+void store_give_up(struct store *store);
+
 /* --- putting messages in (store_enqueue.c) --- */
 
 #define STORE_KEY_SIZE 16 /* bytes of a hash: what idempotency keys are kept as */
@@ -55,11 +62,19 @@ struct store_message {
     enum priority priority;
     int64_t due_ms; /* wall clock; 0: now */
     struct span envelope;
+    struct span person; /* as in the suppression set; absent: not looked up there */
 };
 
-/* `accepted` has one flag a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
+enum store_enqueued {
+    STORE_ENQUEUED,
+    STORE_SEEN,      /* its key was accepted before */
+    STORE_OPTED_OUT, /* the person is on the suppression set: not in, and the key is not remembered */
+};
+
+/* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
-typedef void (*store_enqueued_fn)(void *context, int rc, const bool *accepted, size_t count);
+typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
+/* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
 
@@ -97,6 +112,8 @@ void store_reserve(struct store *store, const struct store_reserve *ask, store_r
 /* Reserves of tickets below `first` take nothing from now on: one that was lost may still be on its way to Redis. */
 void store_fence(struct store *store, const char *worker, const char *prefix, int64_t first);
 
+#define STORE_CODE_MAX 64 /* characters of an error code by which dead letters are found; longer ones are cut */
+
 enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
 
 struct store_settle {
@@ -110,7 +127,7 @@ struct store_settle {
     int64_t delay_ms;                          /* defer */
     const char *counted_as;                    /* defer: `retries` or another counter */
     struct span document;                      /* defer: the envelope; bury: the dead letter */
-    const char *reason;                        /* bury */
+    const char *reason, *channel, *code;       /* bury: what the dead letter is found by; channel and code may be "" */
     struct span audit;                         /* an entry of the audit, JSON; may be absent for a defer */
     bool give_back;                            /* the grant was not used; not for sent */
 };
@@ -187,10 +204,10 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
 
 enum store_campaign_state { STORE_RUNNING, STORE_PAUSED, STORE_CANCELLED_FOR_GOOD };
 
-/* May wait. `ret_moved`: parked messages that went back on their lists, or ended. ERR_INVALID: there is no such
- * campaign, or it is cancelled. */
-int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state, int64_t *ret_moved,
-                       int64_t patience_ms, struct reason *why);
+/* May wait. `ret_moved`: parked messages that went back on their lists, or ended. Who did it is written to the audit in
+ * the same step, when it changes anything. ERR_INVALID: there is no such campaign; ERR_STATE: it is cancelled. */
+int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state,
+                       const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why);
 
 void store_hold(struct store *store, int64_t ms, const char *reason);
 /* A request left after its grant had run out: the grant counts from now on. */

@@ -1,5 +1,6 @@
 /* A worker's steps: taking messages into its hands and giving each of them an end. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/store_request.h"
 
@@ -113,6 +114,17 @@ static void add_deferred(struct request *request, const struct store_settle *ite
     request_number(request, item->attempts);
 }
 
+/* Genesys' own word for what was wrong: any bytes. In the index of the dead letters it stands between blanks. */
+static void add_code(struct request *request, const char *code)
+{
+    char clean[STORE_CODE_MAX + 1];
+    size_t len = code ? strnlen(code, STORE_CODE_MAX) : 0;
+
+    for (size_t i = 0; i < len; i++)
+        clean[i] = code[i] > ' ' && code[i] < 0x7f && code[i] != ',' ? code[i] : '_';
+    request_bytes(request, clean, len);
+}
+
 static void add_buried(struct request *request, const struct store_settle *item)
 {
     request_text(request, item->ticket);
@@ -124,6 +136,8 @@ static void add_buried(struct request *request, const struct store_settle *item)
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
     request_number(request, item->attempts);
+    request_text(request, item->channel);
+    add_code(request, item->code);
 }
 
 static void add_released(struct request *request, const struct store_settle *item)

@@ -1,6 +1,7 @@
 /* What concerns the org as a whole: its pause, its workers, and waiting for work. */
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/store_request.h"
 
 static void ignore(struct request *request, const struct redis_reply *reply)
@@ -67,20 +68,30 @@ static void on_campaign_changed(struct request *request, const struct redis_repl
     *(int64_t *)request->context = redis_reply_integer(reply);
 }
 
-int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state, int64_t *ret_moved,
-                       int64_t patience_ms, struct reason *why)
+int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state,
+                       const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why)
 {
     static const char *const names[] = {
         [STORE_RUNNING] = "running",
         [STORE_PAUSED] = "paused",
         [STORE_CANCELLED_FOR_GOOD] = "cancelled",
     };
+    static const char *const whats[] = {
+        [STORE_RUNNING] = "resume",
+        [STORE_PAUSED] = "pause",
+        [STORE_CANCELLED_FOR_GOOD] = "cancel",
+    };
+    const struct audit_action action = {
+        .what = whats[state], .by = by, .at_ms = clock_wall_ms(), .campaign = campaign, .count = -1};
+    struct buf audit;
     int64_t answer;
+    int rc = 0;
 
     *ret_moved = 0;
+    buf_init(&audit, AUDIT_ACTION_MAX);
+    audit_action_write(&action, &audit);
     do {
         struct request *request = request_script(store, SCRIPT_CAMPAIGN_STATE, true, on_campaign_changed);
-        int rc;
 
         answer = -1;
         request->context = &answer;
@@ -88,18 +99,19 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
         request_text(request, names[state]);
         request_number(request, STORE_BATCH_MAX);
         request_number(request, store_limits(store)->keep_ms);
+        request_number(request, store_limits(store)->audit_max);
+        request_bytes(request, audit.data, audit.len);
         request_submit(request);
         rc = store_finish(store, 0, patience_ms, why);
-        if (rc != 0)
-            return rc;
-        if (answer < 0) {
+        if (rc == 0 && answer < 0) {
             reason_set(why,
                        answer == -2 ? "campaign `%.64s` is cancelled, which is for good"
                                     : "there is no campaign `%.64s` in this organisation",
                        campaign);
-            return ERR_INVALID;
+            rc = answer == -2 ? ERR_STATE : ERR_INVALID;
         }
-        *ret_moved += answer;
-    } while (answer == STORE_BATCH_MAX);
-    return 0;
+        *ret_moved += rc == 0 ? answer : 0;
+    } while (rc == 0 && answer == STORE_BATCH_MAX);
+    buf_clear(&audit);
+    return rc;
 }

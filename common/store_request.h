@@ -5,7 +5,9 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_dead.h"
 #include "common/store_receipt.h"
+#include "common/store_suppress.h"
 
 struct script {
     const char *text;
@@ -32,7 +34,11 @@ struct script {
     X(TOUCH, touch)                                                                                                    \
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
-    X(RECEIPT, receipt)
+    X(RECEIPT, receipt)                                                                                                \
+    X(SUPPRESS, suppress)                                                                                              \
+    X(DEAD_TAKE, dead_take)                                                                                            \
+    X(DEAD_ADOPT, dead_adopt)                                                                                          \
+    X(DEAD_COUNTS, dead_counts)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -46,6 +52,7 @@ struct request {
     struct request *next;
     struct store *store;
     bool must_arrive; /* send again on a new connection until there is an answer */
+    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */
@@ -65,6 +72,10 @@ struct request {
         void (*reaped)(void *context, int64_t taken);
         store_receipts_fn received;
         store_message_fn informed;
+        store_suppressed_fn suppressed;
+        store_letters_fn letters;
+        store_documents_fn documents;
+        store_taken_fn taken;
     } call;
     void *context;
     int64_t first, wanted, count;

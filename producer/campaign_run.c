@@ -34,7 +34,25 @@ int campaign_run_bind(struct campaign_run *run, struct recipients *source, struc
     return personaliser_bind(run->personaliser, source, why);
 }
 
-static int enqueue(struct campaign_run *run, const struct personal *personal, struct reason *why)
+static int refuse_row(struct campaign_run *run, const struct row *row, const struct row_refusal *refusal,
+                      struct reason *why)
+{
+    tally_refused(&run->tally, refusal->code);
+    return run->watch.on_refused(run->watch.context, run->source, row, refusal, why);
+}
+
+/* Redis says so when the row has long been counted as good; what it cost and its language stay counted. */
+static int refuse_suppressed(void *context, const struct row *row, struct reason *why)
+{
+    struct campaign_run *run = context;
+    const struct row_refusal refusal = {
+        .column = "to", .code = "suppressed", .text = "the person has opted out: herald suppress"};
+
+    run->tally.valid--;
+    return refuse_row(run, row, &refusal, why);
+}
+
+static int enqueue(struct campaign_run *run, const struct row *row, const struct personal *personal, struct reason *why)
 {
     struct store_message message = {
         .priority = personaliser_priority(run->personaliser),
@@ -45,7 +63,7 @@ static int enqueue(struct campaign_run *run, const struct personal *personal, st
         return 0;
     memcpy(message.key, personal->key, sizeof(message.key));
     personaliser_write(run->personaliser, personal, outbox_envelope(&run->outbox));
-    return outbox_add(&run->outbox, &message, why);
+    return outbox_add(&run->outbox, &message, &personal->content, row, why);
 }
 
 /* An approved template's text is with Genesys: what is shown instead is what goes into it. */
@@ -75,10 +93,8 @@ static int take_row(struct campaign_run *run, const struct row *row, struct reas
     struct row_refusal refusal;
 
     run->tally.rows++;
-    if (personaliser_apply(run->personaliser, run->source, row, &personal, &refusal) != 0) {
-        tally_refused(&run->tally, refusal.code);
-        return run->watch.on_refused(run->watch.context, run->source, row, &refusal, why);
-    }
+    if (personaliser_apply(run->personaliser, run->source, row, &personal, &refusal) != 0)
+        return refuse_row(run, row, &refusal, why);
     run->tally.valid++;
     count_language(run, &personal);
     if (personal.content.channel == CHANNEL_SMS) {
@@ -86,7 +102,7 @@ static int take_row(struct campaign_run *run, const struct row *row, struct reas
 
         tally_sms(&run->tally, &cost);
     }
-    return enqueue(run, &personal, why);
+    return enqueue(run, row, &personal, why);
 }
 
 static int take_rows(struct campaign_run *run, struct reason *why)
@@ -97,10 +113,10 @@ static int take_rows(struct campaign_run *run, struct reason *why)
 
     while ((more = recipients_next(run->source, &row, why)) > 0) {
         rc = take_row(run, &row, why);
-        if (rc == 0)
-            rc = run->watch.on_row(run->watch.context, run->source, &run->tally, why);
         if (rc != 0)
             return rc;
+        if (run->watch.on_row)
+            run->watch.on_row(run->watch.context, run->source, &run->tally);
     }
     /* What could be read is enqueued even when the rest of the file cannot be. */
     if (run->store)
@@ -114,7 +130,7 @@ int campaign_run_all(struct campaign_run *run, struct store *store, struct reaso
     int rc;
 
     run->store = store;
-    outbox_init(&run->outbox, store);
+    outbox_init(&run->outbox, store, refuse_suppressed, run);
     rc = outbox_set_campaign(&run->outbox, run->campaign, why);
     if (rc == 0)
         rc = take_rows(run, why);

@@ -9,11 +9,11 @@
 #include "producer/tally.h"
 
 struct campaign_run_watch {
-    /* A row is refused; 0, or an err with why, which ends the run. */
+    /* A row is refused, perhaps somewhat later, when Redis says that its person has opted out. 0, or an err with why,
+     * which ends the run. */
     int (*on_refused)(void *context, const struct recipients *source, const struct row *row,
                       const struct row_refusal *refusal, struct reason *why);
-    /* After each row; 0, or an err with why, which ends the run. */
-    int (*on_row)(void *context, const struct recipients *source, const struct tally *tally, struct reason *why);
+    void (*on_row)(void *context, const struct recipients *source, const struct tally *tally); /* each; may be NULL */
     void *context;
 };
 

@@ -122,13 +122,11 @@ static int on_refused(void *context, const struct recipients *source, const stru
     return rejects_add(&run->rejects, source, row, &reject, why);
 }
 
-static int on_row(void *context, const struct recipients *source, const struct tally *tally, struct reason *why)
+static void on_row(void *context, const struct recipients *source, const struct tally *tally)
 {
     struct run *run = context;
 
-    (void)why; /* a bar cannot fail */
     progress_update(&run->progress, recipients_bytes_read(source), recipients_bytes_total(source), tally->rows);
-    return 0;
 }
 
 static int take_all(struct run *run, struct reason *why)

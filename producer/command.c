@@ -1,7 +1,11 @@
 #include "producer/command.h"
 
+#include <pwd.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "common/utf8.h"
 #include "producer/terminal.h"
 
 #define START_PATIENCE_MS 3000
@@ -17,6 +21,19 @@ enum exit_status command_fail(int rc, const struct reason *why)
     }
     return rc == ERR_INVALID || rc == ERR_LIMIT ? EXIT_USAGE
                                                 : EXIT_FAILED; /* a file beyond its bounds cannot be used */
+}
+
+const char *command_actor(char out[AUDIT_ACTOR_MAX + 1])
+{
+    struct passwd entry, *found = NULL;
+    char memory[4096], name[96];
+
+    if (getpwuid_r(getuid(), &entry, memory, sizeof(memory), &found) != 0 || !found ||
+        !utf8_is_valid(entry.pw_name, strlen(entry.pw_name)))
+        (void)snprintf(out, AUDIT_ACTOR_MAX + 1, "cli:%u", (unsigned)getuid());
+    else
+        (void)snprintf(out, AUDIT_ACTOR_MAX + 1, "cli:%s", terminal_clean(entry.pw_name, name, sizeof(name)));
+    return out;
 }
 
 int command_new_store(const struct settings *settings, struct store **ret, struct reason *why)

@@ -38,6 +38,8 @@ static void print_places(const struct store_status *status, const struct status_
     terminal_row_number(stdout, "sent", sum->sent);
     terminal_row_number(stdout, "dead", status->dead);
     terminal_row_number(stdout, "cancelled", sum->cancelled);
+    if (sum->purged > 0)
+        terminal_row_number(stdout, "purged", sum->purged);
     terminal_row_number(stdout, "sum of the places", sum->places);
     (void)printf("  %s%s%s\n", terminal_paint(stdout, sum->is_balanced ? PAINT_GREEN : PAINT_RED),
                  sum->is_balanced ? "the sum is right: every message is somewhere"
@@ -51,7 +53,7 @@ static void print_parts(const struct store_status *status, const char *heading, 
     bool has_heading = false;
 
     for (size_t i = 0; i < status->counter_count; i++) {
-        if (strncmp(status->counters[i].name, prefix, strlen(prefix)) != 0)
+        if (strncmp(status->counters[i].name, prefix, strlen(prefix)) != 0 || status->counters[i].value == 0)
             continue;
         if (!has_heading)
             terminal_heading(stdout, heading);
@@ -107,7 +109,7 @@ static void print_table(const char *org, const struct store_status *status)
     (void)snprintf(heading, sizeof(heading), "Organisation %s", org);
     terminal_heading(stdout, heading);
     print_places(status, &sum);
-    print_parts(status, "Deaths, by reason", "dead:");
+    print_parts(status, "Dead letters, by reason", "dead:");
     print_parts(status, "Messages with a receipt, by what it says", "receipt:");
     print_sending(status);
     print_workers(status);

@@ -147,7 +147,7 @@ static int start(struct worker *worker, struct reason *why)
     };
 
     (void)settings_urls(settings, worker->crew.api_url, login_url, why); /* checked before */
-    (void)snprintf(token_url, sizeof(token_url), "%s/oauth/token", login_url);
+    (void)snprintf(token_url, sizeof(token_url), "%s" OAUTH_PATH, login_url);
     worker->token = worker->crew.token = token_create(&token);
     if (housekeeping_open(&worker->keeping, &worker->crew, why) != 0)
         return ERR_INVALID;

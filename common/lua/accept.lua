@@ -6,6 +6,7 @@
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = now_ms()
+local now_text = int(now)
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
@@ -35,19 +36,26 @@ local function is_new(member, print, campaign, id)
   if not known then return 'o' end
   return string.sub(known, 1, PRINT) == print and 'o' .. string.sub(known, PRINT + 1) or 'k'
 end
-local function put(list, due, envelope, id, campaign)
-  if due > now then call('ZADD', key('delayed'), due, envelope)
-  else call('LPUSH', key(list), envelope) end
+-- How far it is can be asked for from now on. An id that was used before keeps what is known of it.
+local function track(id, is_chosen, due, campaign)
+  local message = key('message:' .. id)
+  if is_chosen and call('EXISTS', message) == 1 then return end
+  if campaign ~= '' then redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now_text, 'campaign', campaign)
+  else redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now_text) end
+  call('PEXPIRE', message, due > now and int(due - now + keep_ms) or ARGV[1])
+end
+local pushed = {}
+local function put(list, due, envelope, campaign)
+  if due > now then
+    call('ZADD', key('delayed'), due, envelope)
+  else
+    pushed[list] = pushed[list] or {}
+    table.insert(pushed[list], envelope)
+  end
   count('counts', 'accepted', 1)
   if campaign ~= '' then
     count('campaign:' .. campaign, 'accepted', 1)
-    call('HSETNX', key('campaign:' .. campaign), 'first_at', now)
-  end
-  local message = key('message:' .. id)
-  if redis.pcall('HSETNX', message, 'state', 'accepted') == 1 then
-    call('HSET', message, 'accepted_at', now, 'at', now)
-    if campaign ~= '' then call('HSET', message, 'campaign', campaign) end
-    call('PEXPIRE', message, math.max(0, due - now) + keep_ms)
+    call('HSETNX', key('campaign:' .. campaign), 'first_at', now_text)
   end
 end
 for i = 6, #ARGV, 8 do
@@ -55,7 +63,9 @@ for i = 6, #ARGV, 8 do
   is_full = is_full or most > 0 and waiting >= most
   local answer = is_full and 'f' or is_new(member, print, campaign, id)
   if not answer then
-    put(list, tonumber(due), envelope, id, campaign)
+    due = tonumber(due)
+    put(list, due, envelope, campaign)
+    track(id, member ~= '', due, campaign)
     waiting = waiting + 1
     if audit ~= '' then call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', audit) end
   elseif answer ~= 'f' then
@@ -63,5 +73,6 @@ for i = 6, #ARGV, 8 do
   end
   answers[#answers + 1] = answer or 't'
 end
+for list, envelopes in pairs(pushed) do call('LPUSH', key(list), unpack(envelopes)) end
 write_counts(keep_ms)
 return answers

@@ -1,29 +1,37 @@
--- Puts messages on their lists, each one only if its key was not seen before.
+-- Puts messages on their lists, each one only if its key was not seen before and its person has not opted out.
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, campaign or '', then for each message: 16-byte key, list, due in ms or 0,
--- envelope. Answers one character a message: 1 accepted, 0 seen before.
+-- envelope, person (as in the suppression set) or ''. Answers one character a message: 1 accepted, 0 seen before, s opted out.
 local keep_ms, dedup_ms, memory_ms, campaign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local now = now_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
+local is_out = {} -- 1 for each message whose person has opted out; all of them are looked up at once, when there is anybody
+if call('SCARD', key('suppressed')) > 0 then
+  local people = {}
+  for i = 9, #ARGV, 5 do people[#people + 1] = ARGV[i] end
+  is_out = call('SMISMEMBER', key('suppressed'), unpack(people))
+end
 if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
 local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
-local answers, accepted = {}, 0
-for i = 5, #ARGV, 4 do
+local answers, accepted, duplicates = {}, 0, 0
+for i = 5, #ARGV, 5 do
   local member, list, due, envelope = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
-  if remember(sets, member) then
+  if is_out[#answers + 1] == 1 then
+    answers[#answers + 1] = 's'
+  elseif remember(sets, member) then
     if due > now then call('ZADD', key('delayed'), due, envelope)
     else call('LPUSH', key(list), envelope) end
     accepted = accepted + 1
     answers[#answers + 1] = '1'
   else
+    duplicates = duplicates + 1
     answers[#answers + 1] = '0'
   end
 end
 call('PEXPIRE', sets[1], sets_ms)
-local total = #answers
 if accepted > 0 then count('counts', 'accepted', accepted) end
-if total > accepted then count('counts', 'duplicates', total - accepted) end
+if duplicates > 0 then count('counts', 'duplicates', duplicates) end
 if campaign ~= '' then
   if accepted > 0 then count('campaign:' .. campaign, 'accepted', accepted) end
   call('HSETNX', key('campaign:' .. campaign), 'first_at', now)

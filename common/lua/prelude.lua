@@ -1,6 +1,8 @@
 -- In front of every script. KEYS[1] is `herald:{org}`: its hash tag puts all keys of an org on one slot, so a script
 -- may name the others itself. Time is Redis' own, so that skewed machines agree.
 local call = redis.call
+-- Whole numbers as text: Redis prints a Lua number with 17 digits, which takes longer than most commands.
+local function int(number) return string.format('%d', number) end
 local function key(name) return KEYS[1] .. ':' .. name end
 -- The lists by the letter that an envelope in flight has in front.
 local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
@@ -30,7 +32,10 @@ local function keep(hash, keep_ms)
 end
 local function write_counts(keep_ms)
   for hash, of in pairs(sums) do
-    for field, by in pairs(of) do redis.pcall('HINCRBY', key(hash), field, by) end
+    for field, by in pairs(of) do
+      local sum = redis.pcall('HINCRBY', key(hash), field, by)
+      if by < 0 and type(sum) == 'number' and sum < 0 then call('HSET', key(hash), field, 0) end -- it expired meanwhile
+    end
     if hash ~= 'counts' then keep(hash, keep_ms) end
   end
 end
@@ -61,7 +66,7 @@ local function hear(hash, state, at, code, keep_ms)
   if ranks[state] > (ranks[was[1]] or 0) then fields = {'delivery', state} end
   if not before or at < before then
     fields[#fields + 1] = state .. '_at'
-    fields[#fields + 1] = string.format('%.0f', at)
+    fields[#fields + 1] = int(at)
   end
   if state == 'failed' and (not before or at < before or (at == before and code > (was[3] or ''))) then
     fields[#fields + 1] = 'failure'
@@ -120,4 +125,51 @@ local function remember(sets, member)
     if call('SISMEMBER', sets[i], member) == 1 then return false end
   end
   return call('SADD', sets[1], member) == 1
+end
+-- Dead letters. The documents are in `dead:letters` by ticket; `dead:index` is a stream whose ids are the tickets, oldest
+-- first, with what letters are found by: reason, campaign, channel, code, id, when, bytes. `dead:counts` and
+-- `dead:campaigns` are how many there are of each, changed in the same step, so that nobody has to count a million.
+local HOUR_MS = 3600000
+local letter_sums = {reason = {}, channel = {}, hour = {}, campaign = {}}
+local function expect_letters()
+  expect('HLEN', 'dead:letters', 'dead:counts')
+  expect('XLEN', 'dead:index')
+  expect('ZCARD', 'dead:campaigns')
+end
+local function count_letter(reason, campaign, channel, at, by)
+  local hour = math.floor(at / HOUR_MS)
+  local sums_of = letter_sums
+  sums_of.reason[reason] = (sums_of.reason[reason] or 0) + by
+  sums_of.channel[channel] = (sums_of.channel[channel] or 0) + by
+  sums_of.hour[hour] = (sums_of.hour[hour] or 0) + by
+  sums_of.campaign[campaign] = (sums_of.campaign[campaign] or 0) + by
+end
+local function keep_letter(document, reason, campaign, channel, code, id, at)
+  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. string.format('%.0f', at) .. ' ' .. #document
+  local ticket = call('XADD', key('dead:index'), '*', 'm', about)
+  call('HSET', key('dead:letters'), ticket, document)
+  count_letter(reason, campaign, channel, at, 1)
+  return ticket
+end
+local function write_letter_counts()
+  for _, what in ipairs({'reason', 'channel', 'hour'}) do
+    for name, by in pairs(letter_sums[what]) do
+      local field = what .. ':' .. (what == 'hour' and string.format('%.0f', name) or name)
+      if call('HINCRBY', key('dead:counts'), field, by) <= 0 then call('HDEL', key('dead:counts'), field) end
+    end
+  end
+  for campaign, by in pairs(letter_sums.campaign) do
+    if tonumber(call('ZINCRBY', key('dead:campaigns'), by, campaign)) <= 0 then call('ZREM', key('dead:campaigns'), campaign) end
+  end
+end
+-- The channel of a message by what its payload says, else `none`. For steps that only have its text.
+local CHANNELS = {sms = 'sms', whatsapp = 'whatsapp', open = 'open', webmessaging = 'web', apple = 'apple',
+  ['messaging:sms'] = 'sms', ['messaging:whatsapp'] = 'whatsapp', ['messaging:facebook'] = 'facebook', ['messaging:web'] = 'web'}
+local function channel_of(message)
+  local payload = type(message.payload) == 'table' and message.payload or message
+  local name = payload.toAddressMessengerType or payload.channelType
+  return type(name) == 'string' and CHANNELS[name] or 'none'
+end
+local function name_or_none(text, most)
+  return type(text) == 'string' and #text <= most and string.match(text, '^[%w._:-]+$') or ''
 end

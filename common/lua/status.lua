@@ -25,5 +25,5 @@ if audit > 0 then
   end
 end
 return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
-  call('ZCARD', key('delayed')), call('LLEN', key('dead')), call('ZCARD', key('window')), due[2] or 0,
+  call('ZCARD', key('delayed')), call('LLEN', key('dead')) + call('HLEN', key('dead:letters')), call('ZCARD', key('window')), due[2] or 0,
   call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers, parked}

@@ -118,6 +118,13 @@ static void note_long_end(struct clerks *clerks)
     (void)pthread_mutex_unlock(&clerks->lock);
 }
 
+/* What a job gave up waiting for would be answered into the memory of a job that is gone. */
+static void forget_pending(struct clerk *clerk)
+{
+    if (store_pending(clerk->store) > 0)
+        store_drop(clerk->store);
+}
+
 static void *run(void *argument)
 {
     struct clerk *clerk = argument;
@@ -125,6 +132,7 @@ static void *run(void *argument)
 
     while ((task = take(clerk->clerks)) != NULL) {
         task->kind->work(task->job, clerk->store, clerk->clerks->gateway);
+        forget_pending(clerk);
         if (is_long(task))
             note_long_end(clerk->clerks);
         post(task, deliver);
@@ -192,6 +200,8 @@ void clerks_stop(struct clerks *clerks)
     clerks->is_stopping = true;
     (void)pthread_cond_broadcast(&clerks->stirred);
     (void)pthread_mutex_unlock(&clerks->lock);
+    for (size_t i = 0; i < clerks->count; i++)
+        store_give_up(clerks->all[i].store); /* nobody is there any more to be answered */
     for (size_t i = 0; i < clerks->count; i++) {
         (void)pthread_join(clerks->all[i].thread, NULL);
         store_close(clerks->all[i].store);

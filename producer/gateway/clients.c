@@ -60,6 +60,8 @@ static int parse_entry(struct span entry, size_t number, const struct clients *o
     for (size_t i = 0; i < others->count; i++) {
         if (strcmp(others->all[i].name, ret->name) == 0)
             return fail(number, "its name is another client's, too", why);
+        if (digest_equal(others->all[i].hash, ret->hash, DIGEST_SIZE))
+            return fail(number, "its token is another client's, too", why);
     }
     return 0;
 }

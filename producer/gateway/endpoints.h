@@ -16,5 +16,9 @@ void campaign_pause(struct exchange *exchange);
 void campaign_resume(struct exchange *exchange);
 void campaign_cancel(struct exchange *exchange);
 void status_answer(struct exchange *exchange); /* status.c */
+void dead_answer(struct exchange *exchange);   /* dead.c */
+void dead_replay_answer(struct exchange *exchange);
+void webhook_messaging(struct exchange *exchange); /* webhooks.c */
+void webhook_open(struct exchange *exchange);
 
 #endif

@@ -25,10 +25,17 @@ const struct client *exchange_client(const struct exchange *exchange)
     return exchange->client;
 }
 
+void exchange_actor(const struct exchange *exchange, char out[AUDIT_ACTOR_MAX + 1])
+{
+    (void)snprintf(out, AUDIT_ACTOR_MAX + 1, "gateway:%s", exchange->client ? exchange->client->name : "");
+}
+
 const char *exchange_segment(const struct exchange *exchange)
 {
     return exchange->segment;
 }
+
+#define SLOW_PER_S 1024 /* bytes a second that a long body must bring, or the connection ends */
 
 static const char *look_up(const struct exchange *exchange, enum MHD_ValueKind kind, const char *name)
 {
@@ -96,6 +103,10 @@ static void unlink_from(struct waiting *list, struct exchange *exchange)
 
 void exchange_wait(struct exchange *exchange)
 {
+    if (lane_is_over(exchange->lane)) { /* who waits now would never be answered */
+        exchange_unavailable(exchange, "stopping", "this gateway is being stopped; ask again");
+        return;
+    }
     exchange->phase = PHASE_WAITING;
     exchange->suspended_ms = clock_mono_ms();
     exchange->due_ms = exchange->suspended_ms + exchange->patience_ms;
@@ -120,6 +131,19 @@ void exchange_go_on(struct exchange *exchange)
 {
     if (exchange->phase == PHASE_WAITING)
         wait_no_more(exchange, PHASE_READING);
+}
+
+bool exchange_is_too_slow(const struct exchange *exchange, int64_t now_ms)
+{
+    const struct settings *settings = exchange_gateway(exchange)->settings;
+    int64_t took_ms = now_ms - exchange->begun_ms;
+
+    if (exchange->phase == PHASE_WAITING)
+        return false;
+    if (exchange->answered_ms > 0)
+        return now_ms - exchange->answered_ms > settings->idle_timeout_ms;
+    return took_ms > settings->request_timeout_ms &&
+           (int64_t)(exchange->received + exchange->dropped) < took_ms / 1000 * SLOW_PER_S;
 }
 
 int64_t exchange_sweep(struct waiting *waiting, int64_t now_ms, bool all)
@@ -159,6 +183,7 @@ static void destroy(struct exchange *exchange)
     if (exchange->sink)
         exchange->sink->destroy(exchange->sink_state);
     answer_clear(&exchange->answer);
+    (void)lane_hold_bytes(exchange->lane, -(int64_t)exchange->body.len);
     buf_clear(&exchange->body);
     free(exchange);
 }

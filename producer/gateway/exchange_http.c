@@ -8,11 +8,10 @@
 #include "common/mem.h"
 #include "producer/gateway/endpoints.h"
 #include "producer/gateway/exchange_mhd.h"
+#include "producer/gateway/framing.h"
 #include "producer/gateway/lane.h"
 
-#define DRAIN_MAX     ((size_t)16 << 20) /* of a refused body, read and dropped so that the answer can be read */
-#define SLOW_AFTER_MS 20000              /* a body that takes longer than this ... */
-#define SLOW_PER_S    1024               /* ... must bring so many bytes a second, or the connection ends */
+#define DRAIN_MAX ((size_t)16 << 20) /* of a refused body, read and dropped so that the answer can be read */
 
 /* --- headers --- */
 
@@ -34,9 +33,8 @@ static void note_origin(struct exchange *exchange)
     const char *origin = exchange_header(exchange, "Origin");
     const char *allowed = exchange_gateway(exchange)->settings->cors_origins;
 
-    if (origin && allowed && *origin && strlen(origin) < sizeof(exchange->origin) && !strpbrk(origin, ", ") &&
-        list_has(allowed, origin))
-        memcpy(exchange->origin, origin, strlen(origin) + 1);
+    if (origin && allowed && *origin && !strpbrk(origin, ", ") && list_has(allowed, origin))
+        exchange->origin = origin;
 }
 
 static void check_client(struct exchange *exchange)
@@ -65,16 +63,44 @@ static void refuse_size(struct exchange *exchange)
     exchange_send(exchange);
 }
 
+static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    framing_see(framing, name, value);
+    return MHD_YES;
+}
+
+/* False: answered 400, and the connection ends with it. */
+static bool check_framing(struct exchange *exchange)
+{
+    struct framing framing = {0};
+
+    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, see_header,
+                                    &framing); /* how many there are */
+    if (framing.problem) {
+        exchange->must_close = true;
+        exchange_problem(exchange, 400, "request_malformed", NULL, framing.problem);
+    }
+    return !framing.problem;
+}
+
+/* Bytes that the client says it will send; 0 when it does not say. What is no number libmicrohttpd has refused. */
+static uint64_t announced(const struct exchange *exchange)
+{
+    const char *length = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+    return length ? strtoull(length, NULL, 10) : 0;
+}
+
 static void check_body(struct exchange *exchange)
 {
     const char *encoding = exchange_header(exchange, "Content-Encoding");
-    const char *length = exchange_header(exchange, "Content-Length");
     size_t max = exchange->endpoint->body_max;
 
     buf_init(&exchange->body, max);
     if (encoding && strcasecmp(encoding, "identity") != 0)
         exchange_problem(exchange, 415, "encoding_unsupported", NULL, "compressed bodies are not taken");
-    else if (length && !exchange->sink && (strlen(length) > 15 || strtoull(length, NULL, 10) > max))
+    else if (!exchange->sink && announced(exchange) > max)
         refuse_size(exchange);
 }
 
@@ -82,7 +108,7 @@ static void answer_preflight(struct exchange *exchange, const struct endpoint_ma
 {
     struct answer *answer = exchange_answer(exchange);
 
-    if (!match->is_path_known || !exchange->origin[0]) {
+    if (!match->is_path_known || !exchange->origin) {
         exchange_problem(exchange, 403, "origin_forbidden", NULL, "this origin is not one of --cors-origins");
         return;
     }
@@ -123,6 +149,8 @@ static void begin(struct exchange *exchange, const char *method, const char *pat
     struct endpoint_match match;
 
     COUNT_UP(exchange_gateway(exchange)->counters.requests);
+    if (!check_framing(exchange))
+        return;
     note_origin(exchange);
     endpoint_find(endpoints, endpoint_count, method, path, &match);
     if (lane_is_stopping(exchange->lane))
@@ -136,13 +164,6 @@ static void begin(struct exchange *exchange, const char *method, const char *pat
 }
 
 /* --- the body --- */
-
-static bool is_too_slow(const struct exchange *exchange)
-{
-    int64_t took_ms = clock_mono_ms() - exchange->begun_ms;
-
-    return took_ms > SLOW_AFTER_MS && (int64_t)exchange->received < took_ms / 1000 * SLOW_PER_S;
-}
 
 static enum MHD_Result take_body(struct exchange *exchange, const char *data, size_t *size)
 {
@@ -161,11 +182,14 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *data, si
             exchange_wait(exchange);
     } else if (exchange->received > exchange->endpoint->body_max) {
         refuse_size(exchange);
+    } else if (!lane_hold_bytes(exchange->lane, (int64_t)*size)) {
+        exchange->received -= *size;
+        exchange_unavailable(exchange, "busy", "too many bodies are coming in at once; ask again");
     } else {
         buf_add(&exchange->body, data, *size);
     }
     *size -= taken;
-    return is_too_slow(exchange) ? MHD_NO : MHD_YES;
+    return MHD_YES;
 }
 
 /* --- the answer --- */
@@ -192,9 +216,9 @@ static void add_headers(const struct exchange *exchange, struct MHD_Response *re
         add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (answer->allow[0])
         add_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
-    if (lane_is_stopping(exchange->lane))
+    if (lane_is_stopping(exchange->lane) || exchange->must_close)
         add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    if (!exchange->origin[0])
+    if (!exchange->origin)
         return;
     add_header(response, "Access-Control-Allow-Origin", exchange->origin);
     add_header(response, MHD_HTTP_HEADER_VARY, "Origin");
@@ -225,11 +249,13 @@ static struct MHD_Response *make_response(struct answer *answer)
 
 static enum MHD_Result put_answer(struct exchange *exchange)
 {
+    bool is_file = exchange->answer.file_fd >= 0;
     struct MHD_Response *response = make_response(&exchange->answer);
     enum MHD_Result result;
 
     if (!response)
         return MHD_NO;
+    exchange->answered_ms = is_file ? 0 : clock_mono_ms(); /* a file may take its time */
     add_headers(exchange, response);
     result = MHD_queue_response(exchange->connection, (unsigned)exchange->answer.status, response);
     MHD_destroy_response(response);
@@ -254,10 +280,13 @@ static enum MHD_Result open_exchange(struct lane *lane, struct MHD_Connection *c
 
     *state = exchange;
     if (visitor)
-        lane_remove_visitor(lane, visitor);
+        lane_move_visitor(lane, visitor, exchange);
     begin(exchange, method, path);
-    /* Who asks before sending a body is told before sending it. */
-    return exchange->phase == PHASE_READY && expected ? put_answer(exchange) : MHD_YES;
+    /* Who asks before sending a body is told before sending it, and who would send more than is read and dropped, too:
+     * the connection ends after that. */
+    if (exchange->phase == PHASE_READY && (expected || exchange->must_close || announced(exchange) > DRAIN_MAX))
+        return put_answer(exchange);
+    return MHD_YES;
 }
 
 enum MHD_Result exchange_on_request(void *lane, struct MHD_Connection *connection, const char *path, const char *method,
@@ -292,7 +321,15 @@ void exchange_on_completed(void *lane, struct MHD_Connection *connection, void *
     exchange_close(*state);
     *state = NULL;
     if (visitor)
-        lane_add_visitor(lane, visitor);
+        lane_move_visitor(lane, visitor, NULL);
+}
+
+size_t exchange_unescape(void *lane, struct MHD_Connection *connection, char *text)
+{
+    (void)lane;
+    (void)connection;
+    /* A NUL in a path would end it there, and let `/v1/status%00x` be another name of `/v1/status`. */
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
 void exchange_on_connection(void *lane, struct MHD_Connection *connection, void **context,

@@ -1,7 +1,9 @@
 #include "producer/gateway/intake.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/audit.h"
 #include "common/digest.h"
 
 /* The message's own key, else the request's with the place in it, else the id that the client gave. */
@@ -15,12 +17,13 @@ static void make_key(struct intake *intake, const struct intake_rules *rules, si
     if (own.len > 0)
         buf_add(&text, own.data, own.len);
     else if (rules->request_key)
-        buf_printf(&text, "\n%s\n%zu\n%s", rules->client, index, rules->request_key); /* no id begins with a line end */
+        buf_printf(&text, "\xff%s\n%zu\n%s", rules->client, index, rules->request_key); /* in no text is this byte */
     else if (intake->envelope.has_own_id)
         buf_text(&text, intake->envelope.id);
     intake->offer.has_key = text.len > 0;
-    store_key_of(intake->offer.campaign[0] ? intake->offer.campaign : NULL, (struct span){buf_str(&text), text.len},
-                 intake->offer.message.key);
+    if (intake->offer.has_key)
+        store_key_of(intake->offer.campaign[0] ? intake->offer.campaign : NULL, (struct span){buf_str(&text), text.len},
+                     intake->offer.message.key);
     buf_clear(&text);
 }
 
@@ -73,30 +76,51 @@ static int compose_envelope(struct intake *intake, const struct intake_rules *ru
     return rc;
 }
 
+static void write_audit(struct intake *intake, const char *client, int64_t now_ms)
+{
+    char actor[AUDIT_ACTOR_MAX + 1];
+    const struct audit_by by = {.actor = actor};
+    const struct audit_action action = {
+        .what = "enqueue",
+        .by = &by,
+        .at_ms = now_ms,
+        .id = intake->offer.id,
+        .campaign = intake->offer.campaign,
+        .count = -1,
+    };
+
+    (void)snprintf(actor, sizeof(actor), "gateway:%s", client);
+    audit_action_write(&action, &intake->audit);
+    intake->offer.audit = (struct span){intake->audit.data, intake->audit.len};
+}
+
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
     const struct envelope_rules envelope_rules = {.origins = rules->origins};
     struct envelope *envelope = &ret->envelope;
     char ticket[ID_SIZE];
+    bool is_composed;
+    int rc;
 
     *ret = (struct intake){.offer = {.has_key = false}};
     buf_init(&ret->bytes, JSON_MAX_BYTES);
-    if (envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why) == 0) {
-        make_print(ret, NULL);
-    } else if (rules->composer && compose_is_wanted(envelope, why)) {
-        if (compose_envelope(ret, rules, now_ms, why) != 0)
-            return ERR_INVALID;
-    } else {
-        if (envelope->was_bare)
-            point_into_bare(why);
+    buf_init(&ret->audit, AUDIT_ACTION_MAX);
+    rc = envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why);
+    is_composed = rc != 0 && rules->composer && compose_is_wanted(envelope, why);
+    if (is_composed)
+        rc = compose_envelope(ret, rules, now_ms, why);
+    else if (rc != 0 && envelope->was_bare)
+        point_into_bare(why);
+    if (rc != 0)
         return ERR_INVALID;
-    }
     ret->offer.id = envelope->id;
     ret->offer.campaign = envelope->campaign;
     ret->offer.message.priority = envelope->priority;
     ret->offer.message.due_ms = envelope->send_at_ms;
     make_key(ret, rules, index);
+    if (ret->offer.has_key && !is_composed)
+        make_print(ret, NULL);
     json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
     envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
     id_new(ticket, now_ms);
@@ -104,6 +128,7 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     if (ret->bytes.overflow)
         return refuse(why, "json_invalid", "", "the message is too large");
     ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};
+    write_audit(ret, rules->client, now_ms);
     return 0;
 }
 
@@ -111,4 +136,5 @@ void intake_clear(struct intake *intake)
 {
     envelope_clear(&intake->envelope);
     buf_clear(&intake->bytes);
+    buf_clear(&intake->audit);
 }

@@ -18,7 +18,7 @@ struct intake_rules {
 struct intake {
     struct store_offer offer; /* borrows from the rest */
     struct envelope envelope;
-    struct buf bytes;
+    struct buf bytes, audit;
 };
 
 /* 0 and the offer, or ERR_INVALID with `why`. `index`: of the message in its request, since a request's key is that of

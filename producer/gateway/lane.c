@@ -20,10 +20,14 @@
 #include "producer/gateway/gather.h"
 
 #define TICK_MS          1000
-#define IDLE_MS          120000 /* a connection without a request for so long is closed, also one that trickles headers */
-#define SILENT_S         30     /* nothing at all in the middle of a request for so long, likewise */
-#define CONNECTION_BYTES 8192   /* of memory for one connection: its headers, and what is read of a body at a time */
-#define FINAL_TURNS      16     /* to write the last answers before the connections are closed */
+#define SILENT_S         30   /* nothing at all in the middle of a request for so long, likewise */
+#define CONNECTION_BYTES 4096 /* of memory for one connection: its headers, and what is read of a body at a time */
+#define BODIES_MAX       (INT64_C(128) << 20) /* bytes in memory at once */
+#define FINAL_TURNS      16                   /* to write the last answers before the connections are closed */
+
+struct visitors {
+    struct visitor *oldest, *newest;
+};
 
 struct lane {
     struct gateway *gateway;
@@ -38,9 +42,10 @@ struct lane {
 
     /* Of the lane's own thread. */
     struct waiting waiting, orphans;
-    struct visitor *oldest, *newest;
+    struct visitors idle, busy;
     int under_way;
-    bool has_resumed, is_stopping;
+    int64_t held_bytes; /* of bodies that are coming in or being answered */
+    bool has_resumed, is_stopping, is_over;
     int64_t stop_due_ms;
     int64_t sweep_due_ms; /* -1: nothing waits */
 
@@ -90,37 +95,62 @@ bool lane_is_stopping(const struct lane *lane)
     return lane->is_stopping;
 }
 
+bool lane_is_over(const struct lane *lane)
+{
+    return lane->is_over;
+}
+
+bool lane_hold_bytes(struct lane *lane, int64_t bytes)
+{
+    if (bytes > 0 && lane->held_bytes + bytes > BODIES_MAX)
+        return false;
+    lane->held_bytes += bytes;
+    return true;
+}
+
 void lane_note_resumed(struct lane *lane)
 {
     lane->has_resumed = true;
 }
 
+static struct visitors *list_of(struct lane *lane, const struct visitor *visitor)
+{
+    return visitor->exchange ? &lane->busy : &lane->idle;
+}
+
 void lane_add_visitor(struct lane *lane, struct visitor *visitor)
 {
+    struct visitors *list = list_of(lane, visitor);
+
     visitor->since_ms = clock_mono_ms();
-    visitor->is_idle = true;
-    visitor->older = lane->newest;
+    visitor->older = list->newest;
     visitor->newer = NULL;
-    if (lane->newest)
-        lane->newest->newer = visitor;
+    if (list->newest)
+        list->newest->newer = visitor;
     else
-        lane->oldest = visitor;
-    lane->newest = visitor;
+        list->oldest = visitor;
+    list->newest = visitor;
 }
 
 void lane_remove_visitor(struct lane *lane, struct visitor *visitor)
 {
-    if (!visitor->is_idle)
-        return;
-    visitor->is_idle = false;
+    struct visitors *list = list_of(lane, visitor);
+
     if (visitor->older)
         visitor->older->newer = visitor->newer;
     else
-        lane->oldest = visitor->newer;
+        list->oldest = visitor->newer;
     if (visitor->newer)
         visitor->newer->older = visitor->older;
     else
-        lane->newest = visitor->older;
+        list->newest = visitor->older;
+}
+
+void lane_move_visitor(struct lane *lane, struct visitor *visitor, struct exchange *exchange)
+{
+    lane_remove_visitor(lane, visitor);
+    visitor->exchange = exchange;
+    lane_add_visitor(lane, visitor);
 }
 
 /* --- its loop --- */
@@ -190,14 +220,28 @@ static void wait_for_something(struct lane *lane)
     }
 }
 
+/* MHD finds it closed and ends it; one that is closed already needs nothing. */
+static void hang_up(const struct visitor *visitor)
+{
+    (void)shutdown(visitor->fd, SHUT_RDWR);
+}
+
 /* Connections that ask for nothing. MHD's own time-out knows only silence, not headers at a byte a second. */
 static void close_idle(struct lane *lane, int64_t now_ms)
 {
-    int64_t latest_ms = lane->is_stopping ? now_ms : now_ms - IDLE_MS;
+    int64_t latest_ms = lane->is_stopping ? now_ms : now_ms - lane->gateway->settings->idle_timeout_ms;
 
-    while (lane->oldest && lane->oldest->since_ms <= latest_ms) {
-        (void)shutdown(lane->oldest->fd, SHUT_RDWR); /* MHD finds it closed; one that is closed already needs nothing */
-        lane_remove_visitor(lane, lane->oldest);
+    for (const struct visitor *visitor = lane->idle.oldest; visitor && visitor->since_ms <= latest_ms;
+         visitor = visitor->newer)
+        hang_up(visitor);
+}
+
+/* Likewise a body at a byte a second, and an answer that is not fetched. */
+static void close_slow(struct lane *lane, int64_t now_ms)
+{
+    for (const struct visitor *visitor = lane->busy.oldest; visitor; visitor = visitor->newer) {
+        if (exchange_is_too_slow(visitor->exchange, now_ms))
+            hang_up(visitor);
     }
 }
 
@@ -218,6 +262,7 @@ static void look_at_clock(struct lane *lane)
     if (!lane->is_stopping && atomic_load(&lane->gateway->is_stopping))
         begin_to_stop(lane, now_ms);
     close_idle(lane, now_ms);
+    close_slow(lane, now_ms);
     (void)exchange_sweep(&lane->waiting, now_ms, false); /* looked at once a tick, which is close enough */
 }
 
@@ -234,7 +279,7 @@ static void turn(struct lane *lane)
     } while (lane->has_resumed);
 }
 
-static bool is_over(const struct lane *lane)
+static bool has_ended(const struct lane *lane)
 {
     if (!lane->is_stopping)
         return false;
@@ -246,7 +291,7 @@ static void *run(void *argument)
     struct lane *lane = argument;
     int64_t looked_ms = 0;
 
-    while (!is_over(lane)) {
+    while (!has_ended(lane)) {
         wait_for_something(lane);
         run_posts(lane);
         turn(lane);
@@ -255,6 +300,7 @@ static void *run(void *argument)
             looked_ms = clock_mono_ms();
         }
     }
+    lane->is_over = true;
     (void)exchange_sweep(&lane->waiting, 0, true);
     for (int i = 0; i < FINAL_TURNS; i++)
         (void)MHD_run(lane->daemon);
@@ -274,7 +320,8 @@ static int start_daemon(struct lane *lane, const struct lane_config *config, str
                              MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, lane,
                              MHD_OPTION_NOTIFY_CONNECTION, exchange_on_connection, lane, MHD_OPTION_CONNECTION_LIMIT,
                              config->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENT_S,
-                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
+                             exchange_unescape, lane, MHD_OPTION_STRICT_FOR_CLIENT, 1,
                              MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     info = lane->daemon ? MHD_get_daemon_info(lane->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info) {
@@ -290,7 +337,7 @@ void lane_destroy(struct lane *lane)
     run_posts(lane);
     if (lane->daemon)
         MHD_stop_daemon(lane->daemon);
-    gather_destroy(lane->gather);
+    gather_destroy(lane->gather); /* tells those who wait, so that nothing is left */
     store_close(lane->store);
     exchange_end_orphans(&lane->orphans);
     composer_destroy(lane->composer);
@@ -309,7 +356,7 @@ int lane_start(struct lane **ret, const struct lane_config *config, struct reaso
     lane->composer = composer_create(config->gateway->templates, config->gateway->settings->origins);
     (void)pthread_mutex_init(&lane->lock, NULL); /* never fails with default attributes on Linux */
     lane->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    rc = command_new_store(config->gateway->settings, &lane->store, why);
+    rc = command_open_store(config->gateway->settings, &lane->store, why); /* whoever comes first is served */
     if (rc == 0) {
         lane->gather = gather_create(lane->store);
         rc = start_daemon(lane, config, why);

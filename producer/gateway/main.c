@@ -30,16 +30,6 @@ static void print_help(const struct option_set *set)
     options_help(stdout, set, 1);
 }
 
-/* Whether Redis is there: said at the start, so that a wrong address is not found out by the first client. */
-static int check_redis(const struct settings *settings, struct reason *why)
-{
-    struct store *store = NULL;
-    int rc = command_open_store(settings, &store, why);
-
-    store_close(store);
-    return rc;
-}
-
 static void read_templates_again(struct gateway *gateway)
 {
     struct reason why = {""};
@@ -91,12 +81,21 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     bool has_hurry;
     int rc = server_start(&server, gateway, &why);
 
+    if (rc == ERR_UNREACHABLE || rc == ERR_DENIED) {
+        (void)fprintf(stderr, "herald-gateway: %s. Is Redis running, and is --redis (HERALD_REDIS_URL) right?\n",
+                      why.text);
+        return EXIT_UNREACHABLE;
+    }
     if (rc != 0) {
         (void)fprintf(stderr, "herald-gateway: %s\n", why.text);
         return rc == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
              LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+    if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
+        log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
+    if (gateway->clients.count == 0)
+        log_warning("nobody may enqueue: there are no --clients");
     wait_for_stop(gateway, server, signals);
     hurry.server = server;
     has_hurry = pthread_create(&hurrying, NULL, wait_for_hurry, &hurry) == 0; /* without it, --drain is waited for */
@@ -110,6 +109,18 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     return EXIT_DONE;
 }
 
+/* Settings that must be understood before the first request. */
+static int read_settings(struct gateway *gateway, struct reason *why)
+{
+    const struct settings *settings = gateway->settings;
+
+    gateway->takes_unsigned = strcmp(settings->webhook_signatures, "off") == 0;
+    if (clients_parse(settings->clients, &gateway->clients, why) != 0 ||
+        templates_open(&gateway->templates, settings, why) != 0)
+        return ERR_INVALID;
+    return settings->webhook_secrets ? signature_read_secrets(&gateway->secrets, settings->webhook_secrets, why) : 0;
+}
+
 static int prepare_and_serve(const struct settings *settings, const sigset_t *signals)
 {
     struct gateway *gateway = mem_zalloc(1, sizeof(*gateway));
@@ -119,17 +130,10 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     log_init("herald-gateway", settings->log_level, settings->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     gateway->settings = settings;
-    if (clients_parse(settings->clients, &gateway->clients, &why) != 0) {
+    if (read_settings(gateway, &why) != 0)
         rc = usage(why.text);
-    } else if (templates_open(&gateway->templates, settings, &why) != 0) {
-        rc = usage(why.text);
-    } else if (check_redis(settings, &why) != 0) {
-        (void)fprintf(stderr, "herald-gateway: %s. Is it running, and is --redis (HERALD_REDIS_URL) right?\n",
-                      why.text);
-        rc = EXIT_UNREACHABLE;
-    } else {
+    else
         rc = serve(gateway, signals);
-    }
     templates_close(gateway->templates);
     free(gateway);
     return rc;

@@ -168,6 +168,14 @@ static void go_on(struct message_lines *lines)
 
 /* --- lines --- */
 
+/* Either all that are with Redis were given up, or none. */
+static bool is_wanted(void *context)
+{
+    const struct message_lines *lines = context;
+
+    return lines->stale == 0 && exchange_answer(lines->exchange) != NULL;
+}
+
 static void on_accepted(void *context, size_t index, int rc, const struct store_acceptance *answer)
 {
     struct message_lines *lines = context;
@@ -221,8 +229,8 @@ static void offer(struct message_lines *lines, const struct intake *intake)
     lines->bytes += entry->bytes;
     lines->unanswered++;
     exchange_keep(lines->exchange);
-    gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake->offer, index, on_accepted,
-                  lines);
+    gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake->offer, index, is_wanted,
+                  on_accepted, lines);
 }
 
 static void take_line(struct message_lines *lines, struct span text)

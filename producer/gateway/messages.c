@@ -57,6 +57,13 @@ static void on_accepted(void *context, size_t index, int rc, const struct store_
         finish(messages);
 }
 
+static bool is_wanted(void *context)
+{
+    const struct messages *messages = context;
+
+    return exchange_answer(messages->exchange) != NULL;
+}
+
 static void take(struct messages *messages, size_t index, struct span text, int64_t now_ms)
 {
     struct lane *lane = exchange_lane(messages->exchange);
@@ -70,8 +77,8 @@ static void take(struct messages *messages, size_t index, struct span text, int6
     } else {
         outcome_set_id(outcome, intake.offer.id);
         messages->unanswered++;
-        gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake.offer, index, on_accepted,
-                      messages);
+        gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake.offer, index, is_wanted,
+                      on_accepted, messages);
     }
     intake_clear(&intake);
 }

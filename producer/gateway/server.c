@@ -13,7 +13,9 @@
 #include "producer/gateway/clerks.h"
 #include "producer/gateway/lane.h"
 
-#define SPARE_FDS 64 /* Redis, epoll, wake-ups, spooled uploads */
+#define SPARE_FDS 64 /* files, clerks, spooled uploads */
+#define LANE_FDS  8  /* Redis, epoll, wake-up, the listening socket */
+#define PORT_MAX  65535
 
 struct server {
     int port;
@@ -22,13 +24,21 @@ struct server {
     struct clerks *clerks;
 };
 
+/* getaddrinfo takes any number and cuts off its upper bits. */
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits <= 5 && !text[digits] && strtoul(text, NULL, 10) <= PORT_MAX;
+}
+
 /* `host:port`, `[v6]:port`, or `:port` for every address of the machine. */
 static int split_address(const char *address, char host[256], const char **ret_port, struct reason *why)
 {
     const char *colon = strrchr(address, ':'), *begin = address;
     size_t len = colon ? (size_t)(colon - address) : 0;
 
-    if (!colon || !colon[1] || len > 250) {
+    if (!colon || !is_port(colon + 1) || len > 250) {
         reason_set(why, "--listen must be an address such as 127.0.0.1:8080, not `%.60s`", address);
         return ERR_INVALID;
     }
@@ -94,14 +104,15 @@ static int listen_on(const char *address, int *ret_fd, int *ret_port, struct rea
 static unsigned connections_each(int64_t wanted, size_t lanes)
 {
     struct rlimit files;
-    int64_t there = 1024;
+    int64_t there = 1024, spare;
 
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files); /* else the limit that there was counts */
         there = files.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)files.rlim_cur;
     }
-    there = there > 2 * SPARE_FDS ? there - SPARE_FDS : SPARE_FDS;
+    spare = SPARE_FDS + (int64_t)lanes * LANE_FDS;
+    there = there > 2 * spare ? there - spare : spare;
     return (unsigned)((wanted < there ? wanted : there) / (int64_t)lanes + 1);
 }
 

@@ -28,7 +28,6 @@ struct upload {
     unsigned seen;                    /* 1 << field of those that the form has brought; the recipients are the last */
 
     /* Of the run. */
-    int64_t stopping_ms;        /* since when the gateway is being stopped, as far as the run knows; 0: it is not */
     int status;                 /* of the answer */
     const char *code, *pointer; /* of a problem; code NULL: there is none */
     struct reason why;          /* of that */

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/mem.h"
 #include "common/timestamp.h"
 #include "producer/campaign_run.h"
@@ -24,7 +23,6 @@ struct run {
     struct template *own;            /* that came with the upload; NULL: one of the set */
     const struct template *template; /* either */
     struct recipients *source;
-    struct store *store; /* of its own: a run that is ended leaves answers behind that nobody waits for */
     struct campaign_run campaign;
 };
 
@@ -151,26 +149,6 @@ static int on_refused(void *context, const struct recipients *source, const stru
     return 0;
 }
 
-/* When the gateway is being stopped the run may take as long as all that is under way, and ends then: the same upload
- * again enqueues the rest. */
-static int on_row(void *context, const struct recipients *source, const struct tally *tally, struct reason *why)
-{
-    struct run *run = context;
-    struct upload *upload = run->upload;
-
-    (void)source;
-    (void)tally;
-    if (!atomic_load_explicit(&run->gateway->is_stopping, memory_order_relaxed))
-        return 0;
-    if (upload->stopping_ms == 0)
-        upload->stopping_ms = clock_mono_ms();
-    if (!atomic_load(&run->gateway->is_hurried) &&
-        clock_mono_ms() - upload->stopping_ms < run->gateway->settings->drain_ms)
-        return 0;
-    reason_set(why, "this gateway is being stopped; upload it again: nobody is enqueued twice");
-    return ERR_UNREACHABLE;
-}
-
 static void judge(struct run *run, int rc)
 {
     struct upload *upload = run->upload;
@@ -187,7 +165,7 @@ static void judge(struct run *run, int rc)
         upload->status = tally->refused == 0 ? 202 : there > 0 ? 207 : 422;
 }
 
-static void take_rows(struct run *run)
+static void take_rows(struct run *run, struct store *store)
 {
     struct gateway_counters *counters = &run->gateway->counters;
     const struct tally *tally = &run->campaign.tally;
@@ -196,19 +174,12 @@ static void take_rows(struct run *run)
         .has_sms = personaliser_channel(run->campaign.personaliser) == CHANNEL_SMS,
     };
 
-    run->campaign.watch = (struct campaign_run_watch){on_refused, on_row, run};
-    judge(run, campaign_run_all(&run->campaign, run->store, &run->upload->why));
+    run->campaign.watch = (struct campaign_run_watch){.on_refused = on_refused, .context = run};
+    judge(run, campaign_run_all(&run->campaign, store, &run->upload->why));
     COUNT_ADD(counters->messages_accepted, tally->accepted);
     COUNT_ADD(counters->messages_repeated, tally->duplicates);
     COUNT_ADD(counters->messages_refused, tally->refused);
     tally_write_json(tally, &about, &run->upload->tally);
-}
-
-static int open_store(struct run *run)
-{
-    int rc = command_open_store(run->gateway->settings, &run->store, &run->upload->why);
-
-    return rc == 0 ? 0 : fail_store(run->upload, rc);
 }
 
 static void work(void *job, struct store *store, struct gateway *gateway)
@@ -219,10 +190,8 @@ static void work(void *job, struct store *store, struct gateway *gateway)
     run->gateway = gateway;
     buf_init(&run->upload->refused, REFUSED_BYTES);
     buf_init(&run->upload->tally, TALLY_BYTES);
-    if (check_backlog(run, store) == 0 && find_template(run) == 0 && prepare_run(run) == 0 &&
-        open_recipients(run) == 0 && open_store(run) == 0)
-        take_rows(run);
-    store_close(run->store);
+    if (check_backlog(run, store) == 0 && find_template(run) == 0 && prepare_run(run) == 0 && open_recipients(run) == 0)
+        take_rows(run, store);
     campaign_run_clear(&run->campaign);
     recipients_close(run->source);
     template_free(run->own);

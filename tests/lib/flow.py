@@ -64,9 +64,15 @@ def count(stand, name):
     return counts(stand).get(name, 0)
 
 
+def letters(redis, key=KEY):
+    """The documents of all dead letters, oldest first."""
+    tickets = [ticket for ticket, _ in redis.call("XRANGE", key + "dead:index", "-", "+")]
+    return list(map(json.loads, redis.call("HMGET", key + "dead:letters", *tickets))) if tickets else []
+
+
 def dead(stand):
     """The dead letters by the id of their message."""
-    return {letter["id"]: letter for letter in map(json.loads, stand.redis.call("LRANGE", KEY + "dead", 0, -1))}
+    return {letter["id"]: letter for letter in letters(stand.redis)}
 
 
 def delayed(stand):
@@ -76,7 +82,7 @@ def delayed(stand):
 def audit(stand, identity):
     """What the audit says of one message, oldest first."""
     entries = [json.loads(fields[1]) for _, fields in stand.redis.call("XRANGE", KEY + "audit", "-", "+")]
-    return [entry for entry in entries if entry["id"] == identity]
+    return [entry for entry in entries if entry.get("id") == identity]
 
 
 def state(stand, identity):
@@ -88,7 +94,7 @@ PLACES = """
 local key, flying = KEYS[1], 0
 for _, name in ipairs(redis.call('KEYS', key .. 'inflight:*')) do flying = flying + redis.call('HLEN', name) end
 return {redis.call('LLEN', key .. 'ready:high') + redis.call('LLEN', key .. 'ready') + redis.call('LLEN', key .. 'ready:low'),
-  redis.call('ZCARD', key .. 'delayed'), flying, redis.call('LLEN', key .. 'dead'),
+  redis.call('ZCARD', key .. 'delayed'), flying, redis.call('HLEN', key .. 'dead:letters'),
   tonumber(redis.call('HGET', key .. 'counts', 'sent') or 0)}
 """
 

@@ -1,4 +1,4 @@
-"""The test stand: a private redis-server, the Genesys sandbox, workers and the command line in a folder of their own.
+"""The test stand: a private redis-server, the Genesys sandbox, workers, gateways and the command line in a folder of their own.
 
     with Stand() as stand:
         stand.sandbox("--rate-429", "0.1")
@@ -17,7 +17,6 @@ import os
 import pathlib
 import random
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -376,15 +375,23 @@ class Worker(Process):
 
 
 class Gateway(Process):
-    """herald-gateway, listening on `port` of 127.0.0.1."""
+    """herald-gateway on a port of its own."""
 
-    def __init__(self, name, flags, folder, env, port):
-        super().__init__(name, [program("herald-gateway"), "--listen", f"127.0.0.1:{port}", *flags], folder, env)
-        self.port = port
+    def __init__(self, name, flags, folder, env):
+        super().__init__(name, [program("herald-gateway"), *flags], folder, env)
+        self.port = int(env["HERALD_LISTEN"].rpartition(":")[2])
 
     def wait_ready(self, seconds=15):
-        self.wait_for("ready", seconds)
+        self.wait_for('"ready"', seconds)
         return self
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory_mib(self):
+        """Resident, as the system counts it."""
+        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE).group(1)) / 1024
 
 
 class Result:
@@ -421,7 +428,6 @@ class Stand:
         self._results = []
         self._started = 0
         self._keeps_folder = False
-        self.token = secrets.token_urlsafe(32)  # of the gateway's client crm, which may do everything
 
     def __enter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stand-"))
@@ -494,17 +500,30 @@ class Stand:
         self._processes.append(worker)
         return worker
 
-    def gateway(self, *flags, env=None):
-        """Ready when this returns. Its client is crm, with the stand's token."""
-        return self.run_gateway(*flags, env=env).wait_ready()
+    @property
+    def token(self):
+        """Of the client `crm`, whom every gateway of the stand knows unless it is told others."""
+        return "crm-token-of-the-stand-0123456789abcdefghij"
 
-    def run_gateway(self, *flags, env=None):
-        """The same without waiting, for one that is not to become ready."""
-        settings = {"HERALD_CLIENTS": f"crm:enqueue+read+operate:{hashlib.sha256(self.token.encode()).hexdigest()}"}
-        environment = self.environment(settings, env)
-        gateway = Gateway(self._name("gateway"), flags, self.folder, environment, free_port())
-        self._processes.append(gateway)
-        return gateway
+    def client(self, name="crm", rights="enqueue+read+operate", token=None):
+        """An entry for a gateway's `clients`."""
+        return f"{name}:{rights}:{hashlib.sha256((token or self.token).encode()).hexdigest()}"
+
+    def gateway(self, *flags, env=None, clients=None, org=None):
+        """A gateway that is ready. `clients` are entries as `client` makes them; by default `crm` with every right."""
+        for _ in range(5):  # between free_port() and here another program may have taken the port
+            settings = {
+                "HERALD_LISTEN": f"127.0.0.1:{free_port()}",
+                "HERALD_CLIENTS": " ".join([self.client()] if clients is None else clients),
+            }
+            gateway = Gateway(self._name("gateway"), flags, self.folder, self.environment(settings, env, org=org))
+            self._processes.append(gateway)
+            with contextlib.suppress(AssertionError):
+                return gateway.wait_ready()
+            if gateway.running or "cannot listen" not in gateway.log():
+                raise AssertionError(f"the gateway does not start\n{gateway.tails()}")
+            gateway.wait()
+        raise AssertionError("no free port for the gateway")
 
     def herald(self, *arguments, stdin=None, env=None, org=None, check=False, timeout=60):
         """Runs the command line to its end. With check a status other than 0 is a failure."""
