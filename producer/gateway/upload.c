@@ -65,11 +65,14 @@ static enum recipients_format format_of_type(const char *type)
 
 static bool begin_part(struct upload *upload, size_t field, const char *type)
 {
-    if ((upload->seen & 1U << field) || (field != RECIPIENTS && upload->fields[field].len > 0))
+    bool was_there = field == RECIPIENTS ? upload->spool.size > 0 : upload->fields[field].len > 0;
+
+    if (was_there) /* libmicrohttpd may begin a part with no bytes and then once more with some */
         return refuse_field(upload, names[field], "field_repeated", "is there twice");
-    upload->seen |= 1U << field;
-    if (field == RECIPIENTS)
+    if (field == RECIPIENTS) {
         upload->format = format_of_type(type);
+        upload->has_recipients = true;
+    }
     return true;
 }
 
@@ -127,7 +130,7 @@ static bool is_whole(struct upload *upload)
     if (!is_form_whole)
         exchange_problem(upload->exchange, 400, "form_invalid", NULL,
                          "the form ends before its closing boundary: nothing of it was taken");
-    else if (has_form && !(upload->seen & 1U << RECIPIENTS))
+    else if (has_form && !upload->has_recipients)
         (void)refuse_field(upload, names[RECIPIENTS], "field_missing", "is missing: CSV or lines of JSON");
     else if (!upload_field(upload, UPLOAD_TEMPLATE))
         (void)refuse_field(upload, names[UPLOAD_TEMPLATE], "field_missing",

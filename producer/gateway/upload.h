@@ -25,7 +25,7 @@ struct upload {
     struct spool spool;        /* the recipients */
     enum recipients_format format;
     struct buf fields[UPLOAD_FIELDS]; /* empty: absent */
-    unsigned seen;                    /* 1 << field of those that the form has brought; the recipients are the last */
+    bool has_recipients;              /* the form had that part */
 
     /* Of the run. */
     int status;                 /* of the answer */
