@@ -251,7 +251,7 @@ static bool carry(void *context, const char *name, const struct json *value)
 {
     struct json *envelope = context;
 
-    if (!is_own(name) && json_kind(value) != JSON_NULL)
+    if (!is_own(name) && json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL)
         json_set(envelope, name, json_ref(value));
     return true;
 }
