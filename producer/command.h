@@ -77,8 +77,7 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 
-/* Opens the store of the settings with their limits; and waits until Redis answers. */
-int command_new_store(const struct settings *settings, struct store **ret, struct reason *why);
+/* Opens the store of the settings with their limits, and waits until Redis answers. */
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why);
 
 #endif

@@ -1,8 +1,10 @@
 -- Puts messages on their lists for a client that is told what became of each, and told the same again when it asks again.
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 16 bytes
--- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or ''.
+-- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or '', person (as in the
+-- suppression set) or ''.
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
--- this); `k` the key was taken with another print; `f` too many wait, this one and those after it are not taken.
+-- this); `k` the key was taken with another print; `s` the person has opted out, it is not taken; `f` too many wait, this
+-- one and those after it are not taken.
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = now_ms()
@@ -11,7 +13,7 @@ expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
-for i = 12, #ARGV, 8 do
+for i = 12, #ARGV, 9 do
   if ARGV[i] ~= '' then expect('HLEN', 'campaign:' .. ARGV[i]) end
 end
 local waiting = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) + call('ZCARD', key('delayed'))
@@ -23,9 +25,15 @@ local function first_answer(sets, member)
     if type(known) == 'string' then return known end
   end
 end
-local function is_new(member, print, campaign, id)
-  if member == '' then return nil end
+local function is_in_any(sets, member)
+  for _, set in ipairs(sets) do
+    if call('SISMEMBER', set, member) == 1 then return true end
+  end
+end
+local function old_answer(member, print, campaign, id, is_refused)
+  if member == '' then return is_refused and 's' or nil end
   local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
+  if is_refused and not is_in_any(sets, member) then return 's' end
   if remember(sets, member) then
     call('PEXPIRE', sets[1], sets_ms)
     redis.pcall('HSET', sets[1] .. ':answers', member, print .. id)
@@ -58,17 +66,18 @@ local function put(list, due, envelope, campaign)
     call('HSETNX', key('campaign:' .. campaign), 'first_at', now_text)
   end
 end
-for i = 6, #ARGV, 8 do
+local is_out = opted_out(14, 9)
+for i = 6, #ARGV, 9 do
   local member, print, list, due, envelope, id, campaign, audit = unpack(ARGV, i, i + 7)
   is_full = is_full or most > 0 and waiting >= most
-  local answer = is_full and 'f' or is_new(member, print, campaign, id)
+  local answer = is_full and 'f' or old_answer(member, print, campaign, id, is_out[#answers + 1] == 1)
   if not answer then
     due = tonumber(due)
     put(list, due, envelope, campaign)
     track(id, member ~= '', due, campaign)
     waiting = waiting + 1
     if audit ~= '' then call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', audit) end
-  elseif answer ~= 'f' then
+  elseif answer ~= 'f' and answer ~= 's' then
     count('counts', 'duplicates', 1)
   end
   answers[#answers + 1] = answer or 't'

@@ -6,12 +6,7 @@ local now = now_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
-local is_out = {} -- 1 for each message whose person has opted out; all of them are looked up at once, when there is anybody
-if call('SCARD', key('suppressed')) > 0 then
-  local people = {}
-  for i = 9, #ARGV, 5 do people[#people + 1] = ARGV[i] end
-  is_out = call('SMISMEMBER', key('suppressed'), unpack(people))
-end
+local is_out = opted_out(9, 5)
 if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
 local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
 local answers, accepted, duplicates = {}, 0, 0

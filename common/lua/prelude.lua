@@ -119,6 +119,14 @@ local function memory(campaign, dedup_ms, campaign_memory_ms)
   for i = 0, 3 do sets[i + 1] = key('seen:' .. (at - i)) end
   return sets, dedup_ms * 2
 end
+-- 1 for each message whose person has opted out: every `step`-th argument from `first` on, looked up at once, when there is
+-- anybody at all.
+local function opted_out(first, step)
+  if call('SCARD', key('suppressed')) == 0 then return {} end
+  local people = {}
+  for i = first, #ARGV, step do people[#people + 1] = ARGV[i] end
+  return call('SMISMEMBER', key('suppressed'), unpack(people))
+end
 -- True when the member is new to all of the sets; it is in the first from now on.
 local function remember(sets, member)
   for i = 2, #sets do

@@ -177,7 +177,7 @@ int clerks_start(struct clerks **ret, struct gateway *gateway, struct reason *wh
         int rc;
 
         clerk->clerks = clerks;
-        rc = command_new_store(gateway->settings, &clerk->store, why);
+        rc = command_open_store(gateway->settings, &clerk->store, why);
         if (rc == 0 && pthread_create(&clerk->thread, NULL, run, clerk) != 0) {
             reason_set(why, "the system gives no more threads");
             store_close(clerk->store);

@@ -118,6 +118,7 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     ret->offer.campaign = envelope->campaign;
     ret->offer.message.priority = envelope->priority;
     ret->offer.message.due_ms = envelope->send_at_ms;
+    ret->offer.message.person = span_of(content_person(&envelope->content, ret->person));
     make_key(ret, rules, index);
     if (ret->offer.has_key && !is_composed)
         make_print(ret, NULL);

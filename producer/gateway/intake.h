@@ -19,6 +19,7 @@ struct intake {
     struct store_offer offer; /* borrows from the rest */
     struct envelope envelope;
     struct buf bytes, audit;
+    char person[CHANNEL_PERSON_SIZE];
 };
 
 /* 0 and the offer, or ERR_INVALID with `why`. `index`: of the message in its request, since a request's key is that of
