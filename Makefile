@@ -78,9 +78,13 @@ $(PROGRAMS):
 	$(if $(V),,@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtest.a $(BUILD)/libgateway.a $(BUILD)/libproducer.a $(BUILD)/libworker.a $(BUILD)/libcommon.a
+$(TEST_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtest.a $(BUILD)/libgateway.a $(BUILD)/libproducer.a $(BUILD)/libworker.a $(BUILD)/libcommon.a
 	$(if $(V),,@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/bench/bare_http: $(BUILD)/tests/bench/bare_http.o
+	$(if $(V),,@echo '  LINK  $@')
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 tests: all $(TEST_BIN) ## build all the programs and all the test programs
 

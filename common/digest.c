@@ -1,7 +1,12 @@
 #include "common/digest.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void hex(const uint8_t *bytes, size_t len, char *out)
@@ -35,6 +40,15 @@ void digest_sha1_hex(const char *data, size_t len, char out[DIGEST_SHA1_HEX])
 
     (void)SHA1((const unsigned char *)data, len, bytes); /* returns bytes */
     hex(bytes, sizeof(bytes), out);
+}
+
+void digest_hmac_sha256(const char *key, size_t key_len, const char *data, size_t len, uint8_t out[DIGEST_SIZE])
+{
+    unsigned int size = DIGEST_SIZE;
+
+    assert(key_len <= INT_MAX);
+    if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)data, len, out, &size) || size != DIGEST_SIZE)
+        abort(); /* only when there is no memory: see mem.h */
 }
 
 uint64_t digest_hash64(const char *data, size_t len)

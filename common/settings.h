@@ -31,6 +31,9 @@ struct settings {
     char *listen;  /* of the gateway: host:port */
     char *clients; /* who may call it: `name:rights:hash`, separated by blanks */
     char *cors_origins;
+    char *webhook_signatures; /* required or off */
+    char *webhook_secrets;    /* one, or several separated by white space */
+    int64_t webhook_dedup_ms;
     int64_t max_backlog, max_connections;
 };
 

@@ -261,7 +261,7 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
     for (; all; all = next) {
         next = all->next;
         all->next = NULL;
-        if (all->must_arrive || !all->is_sent) {
+        if (all->must_arrive || (!all->is_sent && !all->is_fleeting)) {
             all->is_sent = false;
             request_submit(all);
         } else {

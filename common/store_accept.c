@@ -44,6 +44,7 @@ void store_accept(struct store *store, int64_t max_backlog, const struct store_o
 
     request->call.accepted = done;
     request->context = context;
+    request->is_fleeting = true;
     request->count = (int64_t)count;
     request_number(request, limits->keep_ms);
     request_number(request, limits->dedup_ms);

@@ -29,7 +29,7 @@ struct store_acceptance {
 
 /* All of the batch in one step. rc is 0 and there is an answer for each; ERR_STATE: Redis refused, nothing is in;
  * ERR_UNREACHABLE: the answer was lost, and it may be in (the same keys again are harmless). Not sent again by the
- * store. */
+ * store, nor kept until Redis is back. */
 typedef void (*store_accept_fn)(void *context, int rc, const struct store_acceptance *answers, size_t count);
 void store_accept(struct store *store, int64_t max_backlog /* 0: any */, const struct store_offer *offers, size_t count,
                   store_accept_fn done, void *context);

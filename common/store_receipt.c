@@ -35,6 +35,7 @@ void store_receipts(struct store *store, int64_t dedup_ms, const struct store_re
 
     request->call.received = done;
     request->context = context;
+    request->is_fleeting = true;
     request->count = (int64_t)count;
     request_number(request, limits->keep_ms);
     request_number(request, dedup_ms);
@@ -127,6 +128,7 @@ void store_read_message(struct store *store, const char *id, store_message_fn do
 
     request->call.informed = done;
     request->context = context;
+    request->is_fleeting = true;
     (void)snprintf(name, sizeof(name), "message:%.*s", ID_MAX, id); /* fits; what is longer is nobody's id */
     request_key(request, name);
     request_submit(request);

@@ -46,6 +46,7 @@ struct request {
     struct request *next;
     struct store *store;
     bool must_arrive; /* send again on a new connection until there is an answer */
+    bool is_fleeting;  /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */

@@ -6,6 +6,7 @@
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = now_ms()
+local now_text = int(now)
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
@@ -39,9 +40,9 @@ end
 local function track(id, is_chosen, due, campaign)
   local message = key('message:' .. id)
   if is_chosen and call('EXISTS', message) == 1 then return end
-  if campaign ~= '' then redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now, 'campaign', campaign)
-  else redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now) end
-  call('PEXPIRE', message, math.max(0, due - now) + keep_ms)
+  if campaign ~= '' then redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now_text, 'campaign', campaign)
+  else redis.pcall('HSET', message, 'state', 'accepted', 'accepted_at', now_text) end
+  call('PEXPIRE', message, due > now and int(due - now + keep_ms) or ARGV[1])
 end
 local pushed = {}
 local function put(list, due, envelope, campaign)
@@ -54,7 +55,7 @@ local function put(list, due, envelope, campaign)
   count('counts', 'accepted', 1)
   if campaign ~= '' then
     count('campaign:' .. campaign, 'accepted', 1)
-    call('HSETNX', key('campaign:' .. campaign), 'first_at', now)
+    call('HSETNX', key('campaign:' .. campaign), 'first_at', now_text)
   end
 end
 for i = 6, #ARGV, 8 do

@@ -1,6 +1,8 @@
 -- In front of every script. KEYS[1] is `herald:{org}`: its hash tag puts all keys of an org on one slot, so a script
 -- may name the others itself. Time is Redis' own, so that skewed machines agree.
 local call = redis.call
+-- Whole numbers as text: Redis prints a Lua number with 17 digits, which takes longer than most commands.
+local function int(number) return string.format('%d', number) end
 local function key(name) return KEYS[1] .. ':' .. name end
 -- The lists by the letter that an envelope in flight has in front.
 local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
@@ -61,7 +63,7 @@ local function hear(hash, state, at, code, keep_ms)
   if ranks[state] > (ranks[was[1]] or 0) then fields = {'delivery', state} end
   if not before or at < before then
     fields[#fields + 1] = state .. '_at'
-    fields[#fields + 1] = string.format('%.0f', at)
+    fields[#fields + 1] = int(at)
   end
   if state == 'failed' and (not before or at < before or (at == before and code > (was[3] or ''))) then
     fields[#fields + 1] = 'failure'

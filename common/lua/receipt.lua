@@ -3,24 +3,19 @@
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
-local keep_ms, dedup_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local keep_ms, dedup_ms, audit_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local early_ms = int(math.max(tonumber(keep_ms), dedup_ms)) -- for as long as the event would not be taken again
 local now = now_ms()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 expect('SCARD', 'suppressed')
--- Sets for thirds of the time that an event is remembered, as in enqueue.lua; those that are there are looked into.
+-- Sets for thirds of the time that an event is remembered, as for idempotency keys; of the older ones those that are there.
 local width = math.max(1, math.ceil(dedup_ms / 3))
-local bucket, older = key('seen:webhook:' .. math.floor(now / width)), {}
-call('SCARD', bucket)
+local sets = {key('seen:webhook:' .. math.floor(now / width))}
+call('SCARD', sets[1])
 for i = 1, 3 do
-  local name = key('seen:webhook:' .. (math.floor(now / width) - i))
-  if call('SCARD', name) > 0 then older[#older + 1] = name end
-end
-local function is_new(member)
-  for _, name in ipairs(older) do
-    if call('SISMEMBER', name, member) == 1 then return false end
-  end
-  return call('SADD', bucket, member) == 1
+  local older = key('seen:webhook:' .. (math.floor(now / width) - i))
+  if call('SCARD', older) > 0 then sets[#sets + 1] = older end
 end
 local function audit(entry, id, campaign)
   if entry == '' then return end
@@ -36,7 +31,7 @@ local function record(provider, state, at, code, opts_out, person)
   if id then
     apply(id, campaign, state, at, code, keep_ms)
   else
-    hear(early, state, at, code, math.max(keep_ms, dedup_ms)) -- for as long as the event would not be taken again
+    hear(early, state, at, code, early_ms)
   end
   if person == '' then person = own or '' end
   if opts_out and person ~= '' then
@@ -49,7 +44,7 @@ end
 local answers = {}
 for i = 4, #ARGV, 8 do
   local answer = '0'
-  if is_new(ARGV[i]) then
+  if remember(sets, ARGV[i]) then
     local at = tonumber(ARGV[i + 3])
     if at <= 0 then at = now end
     local id, campaign = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
@@ -58,6 +53,6 @@ for i = 4, #ARGV, 8 do
   end
   answers[#answers + 1] = answer
 end
-call('PEXPIRE', bucket, dedup_ms * 2)
+call('PEXPIRE', sets[1], dedup_ms * 2)
 write_counts(keep_ms)
 return table.concat(answers)

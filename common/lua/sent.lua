@@ -1,8 +1,8 @@
 -- Records messages as sent. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, attempts,
 -- provider's id, conversation's id, correlation id, person (as in the suppression set), audit entry. Repeating it
 -- changes nothing: a ticket is given up only once.
-local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = now_ms()
+local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
+local now = int(now_ms())
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 -- From here on the receipts of this provider's id are the message's; those that were faster than the answer count now.

@@ -14,6 +14,8 @@ void campaign_answer(struct exchange *exchange); /* campaign.c */
 void campaign_pause(struct exchange *exchange);
 void campaign_resume(struct exchange *exchange);
 void campaign_cancel(struct exchange *exchange);
-void status_answer(struct exchange *exchange); /* status.c */
+void status_answer(struct exchange *exchange);     /* status.c */
+void webhook_messaging(struct exchange *exchange); /* webhooks.c */
+void webhook_open(struct exchange *exchange);
 
 #endif

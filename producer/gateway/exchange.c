@@ -157,6 +157,7 @@ static void destroy(struct exchange *exchange)
     if (exchange->sink)
         exchange->sink->destroy(exchange->sink_state);
     answer_clear(&exchange->answer);
+    (void)lane_hold_bytes(exchange->lane, -(int64_t)exchange->body.len);
     buf_clear(&exchange->body);
     free(exchange);
 }

@@ -161,6 +161,9 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *data, si
             exchange_wait(exchange);
     } else if (exchange->received > exchange->endpoint->body_max) {
         refuse_size(exchange);
+    } else if (!lane_hold_bytes(exchange->lane, (int64_t)*size)) {
+        exchange->received -= *size;
+        exchange_unavailable(exchange, "busy", "too many bodies are coming in at once; ask again");
     } else {
         buf_add(&exchange->body, data, *size);
     }

@@ -66,6 +66,8 @@ struct waiting *lane_orphans(struct lane *lane);
 void lane_count(struct lane *lane, int by); /* exchanges under way */
 bool lane_is_stopping(const struct lane *lane);
 void lane_note_resumed(struct lane *lane);
+/* Memory for bodies: false when there is no more. Given back with a negative number. */
+bool lane_hold_bytes(struct lane *lane, int64_t bytes);
 void lane_add_visitor(struct lane *lane, struct visitor *visitor);
 void lane_remove_visitor(struct lane *lane, struct visitor *visitor);
 

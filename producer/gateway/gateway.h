@@ -6,6 +6,7 @@
 
 #include "common/settings.h"
 #include "producer/gateway/clients.h"
+#include "producer/gateway/signature.h"
 
 struct gateway_counters {
     atomic_ullong requests, unauthorized, forbidden;
@@ -19,6 +20,8 @@ struct clerks;
 struct gateway {
     const struct settings *settings;
     struct clients clients;
+    struct signature_secrets secrets; /* of webhooks */
+    bool takes_unsigned;              /* webhooks without a signature */
     struct gateway_counters counters;
     struct clerks *clerks; /* of the server */
     atomic_bool is_stopping;

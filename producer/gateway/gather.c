@@ -14,6 +14,7 @@ struct item {
     struct item *next;
     size_t bytes, index;
     void *context;
+    gather_wanted_fn is_wanted;
     union {
         struct {
             struct store_offer offer;
@@ -35,6 +36,7 @@ struct kind {
     struct queue waiting, under_way;
     int64_t limit; /* of the step: max_backlog or dedup_ms */
     void (*send)(struct gather *gather, struct kind *kind, size_t count);
+    void (*drop)(struct item *item); /* nobody waits for it any more, and it was not sent */
 };
 
 enum { KIND_ACCEPT, KIND_RECEIPT, KIND_COUNT };
@@ -115,7 +117,7 @@ static struct span keep_span(char **room, struct span span)
 }
 
 void gather_accept(struct gather *gather, int64_t max_backlog, const struct store_offer *offer, size_t index,
-                   gather_accepted_fn done, void *context)
+                   gather_wanted_fn is_wanted, gather_accepted_fn done, void *context)
 {
     struct item *item = item_new(gather, offer->message.envelope.len + offer->audit.len + strlen(offer->id) +
                                              strlen(offer->campaign) + 4);
@@ -129,13 +131,14 @@ void gather_accept(struct gather *gather, int64_t max_backlog, const struct stor
     copy->campaign = keep_text(&room, offer->campaign);
     item->as.accept.done = done;
     item->context = context;
+    item->is_wanted = is_wanted;
     item->index = index;
     gather->kinds[KIND_ACCEPT].limit = max_backlog;
     push(&gather->kinds[KIND_ACCEPT].waiting, item);
 }
 
 void gather_receipt(struct gather *gather, int64_t dedup_ms, const struct store_receipt *receipt,
-                    gather_received_fn done, void *context)
+                    gather_wanted_fn is_wanted, gather_received_fn done, void *context)
 {
     struct item *item = item_new(gather, strlen(receipt->provider_id) + (receipt->code ? strlen(receipt->code) : 0) +
                                              receipt->person.len + receipt->audit.len + 4);
@@ -149,6 +152,7 @@ void gather_receipt(struct gather *gather, int64_t dedup_ms, const struct store_
     copy->audit = keep_span(&room, receipt->audit);
     item->as.receipt.done = done;
     item->context = context;
+    item->is_wanted = is_wanted;
     gather->kinds[KIND_RECEIPT].limit = dedup_ms;
     push(&gather->kinds[KIND_RECEIPT].waiting, item);
 }
@@ -203,6 +207,16 @@ static void send_receipts(struct gather *gather, struct kind *kind, size_t count
     store_receipts(gather->store, kind->limit, receipts, count, on_received, gather);
 }
 
+static void drop_accept(struct item *item)
+{
+    item->as.accept.done(item->context, item->index, ERR_UNREACHABLE, NULL);
+}
+
+static void drop_receipt(struct item *item)
+{
+    item->as.receipt.done(item->context, ERR_UNREACHABLE, STORE_REPEATED);
+}
+
 static void flush_kind(struct gather *gather, struct kind *kind)
 {
     size_t count = 0, bytes = 0;
@@ -212,6 +226,11 @@ static void flush_kind(struct gather *gather, struct kind *kind)
     while (kind->waiting.first && count < BATCH_MAX && bytes < BATCH_BYTES_MAX) {
         struct item *item = pop(&kind->waiting);
 
+        if (!item->is_wanted(item->context)) {
+            kind->drop(item);
+            item_free(gather, item);
+            continue;
+        }
         bytes += item->bytes;
         push(&kind->under_way, item);
         count++;
@@ -232,7 +251,9 @@ struct gather *gather_create(struct store *store)
 
     gather->store = store;
     gather->kinds[KIND_ACCEPT].send = send_accept;
+    gather->kinds[KIND_ACCEPT].drop = drop_accept;
     gather->kinds[KIND_RECEIPT].send = send_receipts;
+    gather->kinds[KIND_RECEIPT].drop = drop_receipt;
     return gather;
 }
 

@@ -22,6 +22,7 @@
 #define IDLE_MS          120000 /* a connection without a request for so long is closed, also one that trickles headers */
 #define SILENT_S         30     /* nothing at all in the middle of a request for so long, likewise */
 #define CONNECTION_BYTES 8192   /* of memory for one connection: its headers, and what is read of a body at a time */
+#define BODIES_MAX         (INT64_C(128) << 20) /* bytes in memory at once */
 #define FINAL_TURNS      16     /* to write the last answers before the connections are closed */
 
 struct lane {
@@ -38,6 +39,7 @@ struct lane {
     struct waiting waiting, orphans;
     struct visitor *oldest, *newest;
     int under_way;
+    int64_t held_bytes; /* of bodies that are coming in or being answered */
     bool has_resumed, is_stopping;
     int64_t stop_due_ms;
     int64_t sweep_due_ms; /* -1: nothing waits */
@@ -81,6 +83,14 @@ void lane_count(struct lane *lane, int by)
 bool lane_is_stopping(const struct lane *lane)
 {
     return lane->is_stopping;
+}
+
+bool lane_hold_bytes(struct lane *lane, int64_t bytes)
+{
+    if (bytes > 0 && lane->held_bytes + bytes > BODIES_MAX)
+        return false;
+    lane->held_bytes += bytes;
+    return true;
 }
 
 void lane_note_resumed(struct lane *lane)

@@ -84,6 +84,10 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     }
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
              LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+    if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
+        log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
+    if (gateway->clients.count == 0)
+        log_warning("nobody may enqueue: there are no --clients");
     wait_for_stop(gateway, server, signals);
     hurry.server = server;
     has_hurry = pthread_create(&hurrying, NULL, wait_for_hurry, &hurry) == 0; /* without it, --drain is waited for */
@@ -97,6 +101,17 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     return EXIT_DONE;
 }
 
+/* Settings that must be understood before the first request. */
+static int read_settings(struct gateway *gateway, struct reason *why)
+{
+    const struct settings *settings = gateway->settings;
+
+    gateway->takes_unsigned = strcmp(settings->webhook_signatures, "off") == 0;
+    if (clients_parse(settings->clients, &gateway->clients, why) != 0)
+        return ERR_INVALID;
+    return settings->webhook_secrets ? signature_read_secrets(&gateway->secrets, settings->webhook_secrets, why) : 0;
+}
+
 static int prepare_and_serve(const struct settings *settings, const sigset_t *signals)
 {
     struct gateway *gateway = mem_zalloc(1, sizeof(*gateway));
@@ -106,7 +121,7 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     log_init("herald-gateway", settings->log_level, settings->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     gateway->settings = settings;
-    if (clients_parse(settings->clients, &gateway->clients, &why) != 0) {
+    if (read_settings(gateway, &why) != 0) {
         rc = usage(why.text);
     } else if (check_redis(settings, &why) != 0) {
         (void)fprintf(stderr, "herald-gateway: %s. Is it running, and is --redis (HERALD_REDIS_URL) right?\n",

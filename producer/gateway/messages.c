@@ -55,6 +55,13 @@ static void on_accepted(void *context, size_t index, int rc, const struct store_
         finish(messages);
 }
 
+static bool is_wanted(void *context)
+{
+    const struct messages *messages = context;
+
+    return exchange_answer(messages->exchange) != NULL;
+}
+
 static void take(struct messages *messages, size_t index, struct span text, int64_t now_ms)
 {
     struct lane *lane = exchange_lane(messages->exchange);
@@ -66,10 +73,10 @@ static void take(struct messages *messages, size_t index, struct span text, int6
         outcome_refuse(outcome, &refusal);
         outcome_count(outcome, &exchange_gateway(messages->exchange)->counters);
     } else {
-        outcome_name(outcome, intake.offer.id);
+        outcome_set_id(outcome, intake.offer.id);
         messages->unanswered++;
-        gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake.offer, index, on_accepted,
-                      messages);
+        gather_accept(lane_gather(lane), lane_gateway(lane)->settings->max_backlog, &intake.offer, index, is_wanted,
+                      on_accepted, messages);
     }
     intake_clear(&intake);
 }

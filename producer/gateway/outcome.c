@@ -9,7 +9,7 @@
 
 #define FULL_RETRY_AFTER_S 30
 
-void outcome_name(struct outcome *outcome, const char *id)
+void outcome_set_id(struct outcome *outcome, const char *id)
 {
     (void)snprintf(outcome->id, sizeof(outcome->id), "%s", id); /* ids fit */
 }
@@ -44,7 +44,7 @@ void outcome_of(struct outcome *outcome, int rc, const struct store_acceptance *
         break;
     case STORE_TAKEN_ONCE:
         outcome->kind = OUTCOME_REPEATED;
-        outcome_name(outcome, answer->id);
+        outcome_set_id(outcome, answer->id);
         break;
     case STORE_KEY_REUSED:
         refuse_key(outcome);

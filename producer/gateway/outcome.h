@@ -21,7 +21,7 @@ struct outcome {
     struct refusal *refusal; /* of REFUSED; owned */
 };
 
-void outcome_name(struct outcome *outcome, const char *id);
+void outcome_set_id(struct outcome *outcome, const char *id);
 void outcome_refuse(struct outcome *outcome, const struct refusal *refusal);
 void outcome_of(struct outcome *outcome, int rc, const struct store_acceptance *answer);
 void outcome_clear(struct outcome *outcome);
