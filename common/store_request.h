@@ -5,6 +5,7 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_poll.h"
 #include "common/store_receipt.h"
 
 struct script {
@@ -32,7 +33,9 @@ struct script {
     X(TOUCH, touch)                                                                                                    \
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
-    X(RECEIPT, receipt)
+    X(RECEIPT, receipt)                                                                                                \
+    X(POLL, poll)                                                                                                      \
+    X(POLLED, polled)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -46,7 +49,7 @@ struct request {
     struct request *next;
     struct store *store;
     bool must_arrive; /* send again on a new connection until there is an answer */
-    bool is_fleeting;  /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */
@@ -59,6 +62,7 @@ struct request {
         store_enqueued_fn enqueued;
         store_accept_fn accepted;
         store_reserved_fn reserved;
+        store_polled_fn polled;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;
@@ -81,6 +85,7 @@ void request_key(struct request *request, const char *name); /* `herald:{org}:<n
 void request_submit(struct request *request);
 
 const struct store_limits *store_limits(const struct store *store);
+const struct store_poll_times *store_poll_times(const struct store *store);
 const char *store_list_name(enum priority priority);
 
 #endif
