@@ -91,6 +91,11 @@ static void on_ended(struct request *request, const struct redis_reply *reply)
 
 void store_poll_ends(struct store *store, const char *worker, const struct store_poll_end *ends, size_t count)
 {
+    static const char *const agains[] = {
+        [STORE_POLL_LATER] = "later",
+        [STORE_POLL_SOON] = "soon",
+        [STORE_POLL_UNUSED] = "unused",
+    };
     struct request *request = request_script(store, SCRIPT_POLLED, true, on_ended);
 
     request_text(request, worker);
@@ -98,7 +103,7 @@ void store_poll_ends(struct store *store, const char *worker, const struct store
     request_number(request, store_poll_times(store)->age_ms);
     for (size_t i = 0; i < count; i++) {
         request_text(request, ends[i].ticket);
-        request_text(request, ends[i].give_back ? "1" : "0");
+        request_text(request, agains[ends[i].again]);
         request_text(request, ends[i].conversation);
         request_bytes(request, ends[i].asked.data, ends[i].asked.len);
         request_bytes(request, ends[i].ended.data, ends[i].ended.len);

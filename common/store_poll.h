@@ -45,9 +45,15 @@ struct store_polled {
 typedef void (*store_polled_fn)(void *context, const struct store_polled *polled);
 void store_poll(struct store *store, const struct store_poll *ask, store_polled_fn done, void *context);
 
+enum store_poll_again {
+    STORE_POLL_LATER,  /* at the double age */
+    STORE_POLL_SOON,   /* at once: it was asked and not answered for reasons that are not its own */
+    STORE_POLL_UNUSED, /* at once: it was not asked, and its grant goes back */
+};
+
 struct store_poll_end {
     const char *ticket;
-    bool give_back;           /* its grant was not used: it is due again at once */
+    enum store_poll_again again;
     const char *conversation; /* NULL: nobody knows whether anything was handed out under this ticket */
     struct span asked, ended; /* as in a question; ended: of those asked for, what need not be asked for again */
 };

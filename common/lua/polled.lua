@@ -1,5 +1,5 @@
 -- Ends questions about statuses. ARGV: worker, when to ask first in ms, age in ms from which on nobody asks, then for each:
--- ticket, 1 if its grant was not used, conversation or '', the messages that were asked for with a blank behind each, those
+-- ticket, `later`, `soon` (due again at once) or `unused` (as soon, and its grant goes back), conversation or '', the messages that were asked for with a blank behind each, those
 -- of them that need not be asked for again likewise. The others wait behind those that were not asked for.
 local first_ms, age_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
@@ -11,10 +11,10 @@ local function set_of(ids)
   return set
 end
 for i = 4, #ARGV, 5 do
-  local ticket, was_unused, conversation = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local ticket, again, conversation = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local asked, ended = set_of(ARGV[i + 3]), set_of(ARGV[i + 4])
-  give_back(was_unused, ticket)
-  if was_unused == '1' then call('ZREM', key('poll:window'), ARGV[1] .. '/' .. ticket) end
+  give_back(again == 'unused' and '1' or '0', ticket)
+  if again == 'unused' then call('ZREM', key('poll:window'), ARGV[1] .. '/' .. ticket) end
   local text = conversation ~= '' and call('HGET', key('poll:messages'), conversation)
   if text then
     local before, behind, youngest = {}, {}, 0
@@ -26,7 +26,7 @@ for i = 4, #ARGV, 5 do
         youngest = math.max(youngest, tonumber(since))
       end
     end
-    local due = was_unused == '1' and now or ask_at(now, youngest, first_ms, age_ms)
+    local due = again ~= 'later' and now or ask_at(now, youngest, first_ms, age_ms)
     keep_polled(conversation, table.concat(before) .. table.concat(behind), due, age_ms)
   end
 end

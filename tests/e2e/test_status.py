@@ -137,7 +137,7 @@ def test_what_is_in_redis_does_not_steer_the_terminal():
     with Stand() as stand:
         stand.redis.call("ZADD", KEY + "workers", now + 60_000, "w" + hostile)
         stand.redis.call("HSET", KEY + "worker:w" + hostile, "beat_at", now, "note", "note" + hostile)
-        stand.redis.call("SET", KEY + "hold", "polled", f"{now + 60_000} hold{hostile}", "PX", 60_000)
+        stand.redis.call("SET", KEY + "hold", f"{now + 60_000} hold{hostile}", "PX", 60_000)
         stand.redis.call("HSET", KEY + "counts", "dead:x" + hostile, 1)
         result = stand.herald("status", check=True)
         assert "note" in result.out and "hold" in result.out and "x?" in result.out, result.out
