@@ -29,6 +29,7 @@ end
 -- One more whose status is asked for, in its conversation.
 local function ask_for(conversation, provider)
   local asked = call('HGET', key('poll:messages'), conversation) or ''
+  if string.find(asked, ' ' .. provider .. ' ', 1, true) then return end
   if #asked > CONVERSATION_MAX then
     count('counts', 'unpolled', 1)
     return
