@@ -27,6 +27,7 @@ struct store {
     char *url;
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
+    struct store_poll_times poll_times;
     struct script scripts[SCRIPT_COUNT];
 
     struct redis *redis; /* NULL between connections */
@@ -94,6 +95,16 @@ void store_set_limits(struct store *store, const struct store_limits *limits)
 const struct store_limits *store_limits(const struct store *store)
 {
     return &store->limits;
+}
+
+void store_set_poll_times(struct store *store, const struct store_poll_times *times)
+{
+    store->poll_times = *times;
+}
+
+const struct store_poll_times *store_poll_times(const struct store *store)
+{
+    return &store->poll_times;
 }
 
 const char *store_list_name(enum priority priority)
