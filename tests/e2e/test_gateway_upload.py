@@ -523,6 +523,15 @@ def test_recipients_may_be_lines_of_JSON_and_everything_may_be_in_a_form():
               ("messaging", "+13175550111", 4102444800000), "the fields of the form")
 
 
+def test_recipients_that_cannot_be_read_to_their_end_are_told_with_what_was_accepted():
+    broken = "".join(f'"{index}" x,Ann,1,true\n' for index in range(1100))  # more than are worth reading on
+    with Stand() as stand:
+        answer = post(stand, with_templates(stand), upload_path(), people(3) + broken, CSV)
+        equal((answer.status, answer.json["accepted"]), (207, 3), repr(answer))
+        equal(answer.json["problem"]["code"], "recipients_invalid", "problem")
+        equal(waiting(stand), 3, "messages")
+
+
 def test_what_is_wrong_with_an_upload_is_said_with_its_place():
     good = people(3)
     cases = [
