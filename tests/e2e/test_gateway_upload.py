@@ -478,10 +478,13 @@ def test_an_upload_is_what_the_command_would_have_sent():
         stand.redis.call("FLUSHALL")
         stand.herald(*command, "spring", check=True)
 
-        def bare(envelope):
-            return {name: value for name, value in envelope.items() if name not in ("id", "herald", "expires_at")}
+        def bare(envelopes):
+            """Without what is chance or time, and in an order that does not depend on which batch came first."""
+            kept = [{name: envelope[name] for name in envelope if name not in ("id", "herald", "expires_at")}
+                    for envelope in envelopes]
+            return sorted(kept, key=lambda envelope: envelope["payload"]["toAddress"])
 
-        equal([bare(envelope) for envelope in uploaded], [bare(envelope) for envelope in enqueued(stand)], "messages")
+        equal(bare(enqueued(stand)), bare(uploaded), "messages")
 
 
 def test_refused_rows_are_told_and_the_others_are_accepted():
@@ -609,7 +612,7 @@ def test_long_uploads_leave_clerks_for_short_questions():
 
 
 def test_an_upload_is_ended_with_the_gateway_and_again_brings_the_rest():
-    count = 200_000 if SLOWNESS == 1 else 20_000
+    count = 200_000 if SLOWNESS == 1 else 100_000
     with Stand() as stand:
         gateway = with_templates(stand, "--drain", "0s")
         body = people(count).encode()
