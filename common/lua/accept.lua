@@ -2,7 +2,8 @@
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 16 bytes
 -- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or ''.
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
--- this); `k` the key was taken with another print; `f` too many wait, this one and those after it are not taken.
+-- this); `k` the key was taken with another print; `f` too many wait, this one and those after it are not taken (of those
+-- whose key is known, one of the others is said: they need no room).
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = now_ms()
@@ -11,8 +12,15 @@ expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
+local looked = {}
 for i = 12, #ARGV, 8 do
-  if ARGV[i] ~= '' then expect('HLEN', 'campaign:' .. ARGV[i]) end
+  local campaign = ARGV[i]
+  if not looked[campaign] then
+    if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
+    -- A set that is none must not be met in the middle: who came before it would be remembered and on no list.
+    if #ARGV > 13 then for _, set in ipairs((memory(campaign, dedup_ms, memory_ms))) do call('SCARD', set) end end
+    looked[campaign] = true
+  end
 end
 local waiting = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) + call('ZCARD', key('delayed'))
 local answers, is_full = {}, false
@@ -23,10 +31,18 @@ local function first_answer(sets, member)
     if type(known) == 'string' then return known end
   end
 end
-local function is_new(member, print, campaign, id)
-  if member == '' then return nil end
+local function is_known(sets, member)
+  for _, set in ipairs(sets) do
+    if call('SISMEMBER', set, member) == 1 then return true end
+  end
+  return false
+end
+-- The answer, nil for one that is new and has room.
+local function look_up(member, print, campaign, id)
+  if member == '' then return is_full and 'f' or nil end
   local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
-  if remember(sets, member) then
+  if is_full and not is_known(sets, member) then return 'f' end
+  if not is_full and remember(sets, member) then
     call('PEXPIRE', sets[1], sets_ms)
     redis.pcall('HSET', sets[1] .. ':answers', member, print .. id)
     redis.pcall('PEXPIRE', sets[1] .. ':answers', sets_ms)
@@ -61,7 +77,7 @@ end
 for i = 6, #ARGV, 8 do
   local member, print, list, due, envelope, id, campaign, audit = unpack(ARGV, i, i + 7)
   is_full = is_full or most > 0 and waiting >= most
-  local answer = is_full and 'f' or is_new(member, print, campaign, id)
+  local answer = look_up(member, print, campaign, id)
   if not answer then
     due = tonumber(due)
     put(list, due, envelope, campaign)
