@@ -1,6 +1,6 @@
 #include "common/channel.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "common/reason.h"
 #include "common/utf8.h"
@@ -94,10 +94,19 @@ int channel_read_address(enum channel channel, struct span address, const char *
 
 const char *channel_person(enum channel channel, struct span address, char out[CHANNEL_PERSON_SIZE])
 {
+    size_t used = strlen(names[channel]), room = CHANNEL_PERSON_SIZE - used - 3;
+
     out[0] = '\0';
-    if (channel != CHANNEL_NONE && !span_is_empty(address))
-        (void)snprintf(out, CHANNEL_PERSON_SIZE, "%s:%s%.*s", channel_name(channel),
-                       channel_has_phone_number(channel) ? "+" : "", (int)address.len, address.data);
+    if (channel == CHANNEL_NONE || span_is_empty(address))
+        return out;
+    memcpy(out, names[channel], used); /* by hand: this is done for each message */
+    out[used++] = ':';
+    if (channel_has_phone_number(channel))
+        out[used++] = '+';
+    if (address.len < room)
+        room = address.len; /* an address that was checked is shorter */
+    memcpy(out + used, address.data, room);
+    out[used + room] = '\0';
     return out;
 }
 

@@ -175,11 +175,13 @@ static int read_progress(struct envelope *envelope, struct refusal *why)
         return refuse(why, "field_invalid", "/herald/history", "is Herald's own: at most %d entries",
                       ENVELOPE_HISTORY_MAX);
     if (read_count(herald, "accepted_at", TIMESTAMP_MAX_MS, &progress->accepted_at_ms, why) != 0 ||
-        read_count(herald, "attempts", 1000000, &progress->attempts, why) != 0 ||
-        read_count(herald, "unknowns", 1000000, &progress->unknowns, why) != 0 ||
-        read_count(herald, "forbidden", 1000000, &progress->forbidden, why) != 0 ||
-        read_count(herald, "deferrals", 1000000, &progress->deferrals, why) != 0 ||
-        read_count(herald, "redelivered", 1000000, &redelivered, why) != 0)
+        read_count(herald, "attempts", ENVELOPE_COUNT_MAX, &progress->attempts, why) != 0 ||
+        read_count(herald, "unknowns", ENVELOPE_COUNT_MAX, &progress->unknowns, why) != 0 ||
+        read_count(herald, "forbidden", ENVELOPE_COUNT_MAX, &progress->forbidden, why) != 0 ||
+        read_count(herald, "deferrals", ENVELOPE_COUNT_MAX, &progress->deferrals, why) != 0 ||
+        read_count(herald, "redelivered", ENVELOPE_COUNT_MAX, &redelivered, why) != 0 ||
+        read_count(herald, "deaths", ENVELOPE_COUNT_MAX, &progress->deaths, why) != 0 ||
+        read_count(herald, "replayed_at", TIMESTAMP_MAX_MS, &progress->replayed_at_ms, why) != 0)
         return ERR_INVALID;
     progress->redelivered += redelivered;
     return 0;

@@ -13,6 +13,7 @@
 #define ENVELOPE_VERSION     1
 #define ENVELOPE_HISTORY_MAX 20                       /* attempts kept in the envelope; older ones are in the audit */
 #define ENVELOPE_NAME_MAX    64                       /* of a campaign */
+#define ENVELOPE_COUNT_MAX   1000000                  /* of what Herald counts in an envelope */
 #define ENVELOPE_MAX_BYTES   (JSON_MAX_BYTES - 65536) /* as it comes in; the rest is for `herald` */
 #define ENVELOPE_MAX_DEPTH   (JSON_MAX_DEPTH - 2)     /* one in a dead letter can be read, too */
 
@@ -29,6 +30,8 @@ struct progress_state {
     int64_t forbidden;      /* answers of 403 */
     int64_t deferrals;      /* times it was put off, burnt or not: what its backoff grows by */
     int64_t redelivered;    /* times it was taken back from a worker that had died */
+    int64_t deaths;         /* times it became a dead letter */
+    int64_t replayed_at_ms; /* 0: never; --max-age counts from here then */
 };
 
 struct envelope {

@@ -59,6 +59,8 @@ void envelope_write(struct envelope *envelope, const char *ticket, struct buf *o
     set_count(own, "forbidden", progress->forbidden);
     set_count(own, "deferrals", progress->deferrals);
     set_count(own, "redelivered", progress->redelivered);
+    set_count(own, "deaths", progress->deaths);
+    set_count(own, "replayed_at", progress->replayed_at_ms);
     set_text(own, "ticket", ticket);
     json_print(envelope->json, out);
 }

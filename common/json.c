@@ -249,6 +249,11 @@ const struct json *json_get(const struct json *object, const char *key)
     return wrap(member);
 }
 
+bool json_has(const struct json *object, const char *key)
+{
+    return json_kind(object) == JSON_OBJECT && json_object_object_get_ex(raw(object), key, NULL);
+}
+
 struct json *json_edit(struct json *object, const char *key)
 {
     return wrap(raw(json_get(object, key)));

@@ -29,6 +29,7 @@ void json_free(struct json *value); /* takes NULL */
 enum json_kind json_kind(const struct json *value);
 const char *json_kind_name(enum json_kind kind);                         /* "an array", for error messages */
 const struct json *json_get(const struct json *object, const char *key); /* NULL: absent or null */
+bool json_has(const struct json *object, const char *key);               /* true for a member that is null, too */
 const char *json_text(const struct json *value, size_t *ret_len);        /* NULL unless text; has a NUL after it */
 const char *json_get_text(const struct json *object, const char *key);   /* NULL unless text without a NUL inside */
 bool json_integer(const struct json *value, int64_t *ret);               /* false unless a whole number */

@@ -28,6 +28,8 @@ struct settings {
     int64_t timeout_ms, connect_timeout_ms;
     int64_t lease_ms, drain_ms;
     int64_t breaker_failures;
+    bool poll_status;
+    int64_t poll_first_ms, poll_age_ms;
     char *worker_id, *environment;
     bool adopt;
 
@@ -37,6 +39,9 @@ struct settings {
     char *webhook_signatures; /* required or off */
     int64_t webhook_dedup_ms;
     int64_t max_backlog, max_connections;
+    char *templates;    /* folder; NULL: none */
+    char *spool_dir;    /* NULL: the system's */
+    int64_t max_upload; /* bytes */
     int64_t request_timeout_ms, idle_timeout_ms;
 };
 

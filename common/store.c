@@ -27,6 +27,7 @@ struct store {
     char *url;
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
+    struct store_poll_times poll_times;
     struct script scripts[SCRIPT_COUNT];
 
     struct redis *redis; /* NULL between connections */
@@ -94,6 +95,16 @@ void store_set_limits(struct store *store, const struct store_limits *limits)
 const struct store_limits *store_limits(const struct store *store)
 {
     return &store->limits;
+}
+
+void store_set_poll_times(struct store *store, const struct store_poll_times *times)
+{
+    store->poll_times = *times;
+}
+
+const struct store_poll_times *store_poll_times(const struct store *store)
+{
+    return &store->poll_times;
 }
 
 const char *store_list_name(enum priority priority)
@@ -454,7 +465,7 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     return 0;
 }
 
-void store_forget(struct store *store)
+void store_drop(struct store *store)
 {
     while (store->first)
         request_free(take_first(store));
@@ -472,7 +483,7 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
-    store_forget(store);
+    store_drop(store);
     if (store->url)
         explicit_bzero(store->url, strlen(store->url)); /* a password may be in it */
     free(store->url);

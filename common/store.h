@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/audit.h"
 #include "common/envelope.h"
 #include "common/options.h"
 #include "common/reason.h"
@@ -48,7 +49,7 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
 
 /* After store_finish gave up: the connection ends, and requests without an answer are dropped without their callbacks,
  * whose memory may be gone. */
-void store_forget(struct store *store);
+void store_drop(struct store *store);
 /* Any thread: from now on store_finish waits for nothing, and gives up within a second. */
 void store_give_up(struct store *store);
 
@@ -73,6 +74,7 @@ enum store_enqueued {
 /* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
 typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
+/* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
 
@@ -110,6 +112,8 @@ void store_reserve(struct store *store, const struct store_reserve *ask, store_r
 /* Reserves of tickets below `first` take nothing from now on: one that was lost may still be on its way to Redis. */
 void store_fence(struct store *store, const char *worker, const char *prefix, int64_t first);
 
+#define STORE_CODE_MAX 64 /* characters of an error code by which dead letters are found; longer ones are cut */
+
 enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
 
 struct store_settle {
@@ -119,11 +123,12 @@ struct store_settle {
     int64_t attempts;                          /* burnt so far; not for release */
     const char *provider_id, *conversation_id; /* sent */
     const char *correlation_id;                /* sent */
+    bool is_polled;                            /* sent: its status is to be asked for, see store_poll.h */
     struct span person;                        /* sent: as in the suppression set; whom its receipts are about */
     int64_t delay_ms;                          /* defer */
     const char *counted_as;                    /* defer: `retries` or another counter */
     struct span document;                      /* defer: the envelope; bury: the dead letter */
-    const char *reason;                        /* bury */
+    const char *reason, *channel, *code;       /* bury: what the dead letter is found by; channel and code may be "" */
     struct span audit;                         /* an entry of the audit, JSON; may be absent for a defer */
     bool give_back;                            /* the grant was not used; not for sent */
 };
@@ -200,10 +205,10 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
 
 enum store_campaign_state { STORE_RUNNING, STORE_PAUSED, STORE_CANCELLED_FOR_GOOD };
 
-/* May wait. `ret_moved`: parked messages that went back on their lists, or ended. ERR_INVALID: there is no such
- * campaign; ERR_STATE: it is cancelled. */
-int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state, int64_t *ret_moved,
-                       int64_t patience_ms, struct reason *why);
+/* May wait. `ret_moved`: parked messages that went back on their lists, or ended. Who did it is written to the audit in
+ * the same step, when it changes anything. ERR_INVALID: there is no such campaign; ERR_STATE: it is cancelled. */
+int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state,
+                       const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why);
 
 void store_hold(struct store *store, int64_t ms, const char *reason);
 /* A request left after its grant had run out: the grant counts from now on. */
@@ -241,6 +246,9 @@ struct store_status {
     int64_t due_in_ms; /* -1: nothing delayed */
     int64_t hold_ms;   /* 0: not paused */
     char hold_reason[200];
+    int64_t polled;       /* conversations in which the status of messages is asked for */
+    int64_t poll_hold_ms; /* 0: asking is not paused by itself */
+    char poll_hold_reason[200];
     int64_t audit_kept, audit_cut;
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX];

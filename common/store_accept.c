@@ -6,8 +6,11 @@
 #include "common/mem.h"
 #include "common/store_request.h"
 
-static const char answer_letters[] = {
-    [STORE_TAKEN] = 't', [STORE_TAKEN_ONCE] = 'o', [STORE_KEY_REUSED] = 'k', [STORE_FULL] = 'f'};
+static const char answer_letters[] = {[STORE_TAKEN] = 't',
+                                      [STORE_TAKEN_ONCE] = 'o',
+                                      [STORE_KEY_REUSED] = 'k',
+                                      [STORE_OFFER_OPTED_OUT] = 's',
+                                      [STORE_FULL] = 'f'};
 
 /* False: not what accept.lua answers. */
 static bool read_answer(const struct redis_reply *reply, struct store_acceptance *ret)
@@ -62,6 +65,7 @@ void store_accept(struct store *store, int64_t max_backlog, const struct store_o
         request_text(request, offers[i].id);
         request_text(request, offers[i].campaign);
         request_bytes(request, offers[i].audit.data, offers[i].audit.len);
+        request_bytes(request, message->person.data, message->person.len);
     }
     request_submit(request);
 }

@@ -19,7 +19,8 @@ enum store_accepted {
     STORE_TAKEN_ONCE, /* its key was seen before, with the same message: `id` is that one's ("" when it came by another
                          way) */
     STORE_KEY_REUSED, /* its key was seen before, with another message: it is not taken */
-    STORE_FULL,       /* more than max_backlog wait: nothing new of the batch from here on is taken */
+    STORE_OFFER_OPTED_OUT, /* the person is on the suppression set: it is not taken, and its key not remembered */
+    STORE_FULL,            /* more than max_backlog wait: nothing new of the batch from here on is taken */
 };
 
 struct store_acceptance {

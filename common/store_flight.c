@@ -1,5 +1,6 @@
 /* A worker's steps: taking messages into its hands and giving each of them an end. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/store_request.h"
 
@@ -96,6 +97,7 @@ static void add_sent(struct request *request, const struct store_settle *item)
     request_text(request, item->conversation_id);
     request_text(request, item->correlation_id);
     request_bytes(request, item->person.data, item->person.len);
+    request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
     request_bytes(request, item->audit.data, item->audit.len);
 }
 
@@ -113,6 +115,17 @@ static void add_deferred(struct request *request, const struct store_settle *ite
     request_number(request, item->attempts);
 }
 
+/* Genesys' own word for what was wrong: any bytes. In the index of the dead letters it stands between blanks. */
+static void add_code(struct request *request, const char *code)
+{
+    char clean[STORE_CODE_MAX + 1];
+    size_t len = code ? strnlen(code, STORE_CODE_MAX) : 0;
+
+    for (size_t i = 0; i < len; i++)
+        clean[i] = code[i] > ' ' && code[i] < 0x7f && code[i] != ',' ? code[i] : '_';
+    request_bytes(request, clean, len);
+}
+
 static void add_buried(struct request *request, const struct store_settle *item)
 {
     request_text(request, item->ticket);
@@ -124,6 +137,8 @@ static void add_buried(struct request *request, const struct store_settle *item)
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
     request_number(request, item->attempts);
+    request_text(request, item->channel);
+    add_code(request, item->code);
 }
 
 static void add_released(struct request *request, const struct store_settle *item)
@@ -155,6 +170,10 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     if (move != STORE_RELEASE)
         request_number(request, store_limits(store)->keep_ms);
     request_number(request, store_limits(store)->audit_max);
+    if (move == STORE_SENT) {
+        request_number(request, store_poll_times(store)->first_ms);
+        request_number(request, store_poll_times(store)->age_ms);
+    }
     for (size_t i = 0; i < count; i++)
         moves[move].add(request, &items[i]);
     request_submit(request);

@@ -1,6 +1,7 @@
 /* What concerns the org as a whole: its pause, its workers, and waiting for work. */
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/store_request.h"
 
 static void ignore(struct request *request, const struct redis_reply *reply)
@@ -9,23 +10,46 @@ static void ignore(struct request *request, const struct redis_reply *reply)
     (void)reply; /* a beat or a pause that did not arrive is followed by another */
 }
 
-void store_hold(struct store *store, int64_t ms, const char *reason)
+static void hold(struct store *store, int64_t ms, const char *reason, const char *key, const char *counted_as)
 {
     struct request *request = request_script(store, SCRIPT_HOLD, false, ignore);
 
     request_number(request, ms);
     request_text(request, reason);
+    request_text(request, key);
+    request_text(request, counted_as);
     request_submit(request);
 }
 
-void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)
+void store_hold(struct store *store, int64_t ms, const char *reason)
+{
+    hold(store, ms, reason, "hold", "holds");
+}
+
+void store_hold_polls(struct store *store, int64_t ms, const char *reason)
+{
+    hold(store, ms, reason, "poll:hold", "poll_holds");
+}
+
+static void touch(struct store *store, const char *worker, const char *ticket, struct span sender, bool is_poll)
 {
     struct request *request = request_script(store, SCRIPT_TOUCH, false, ignore);
 
     request_text(request, worker);
     request_text(request, ticket);
     request_bytes(request, sender.data, sender.len);
+    request_text(request, is_poll ? "1" : "0");
     request_submit(request);
+}
+
+void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)
+{
+    touch(store, worker, ticket, sender, false);
+}
+
+void store_touch_poll(struct store *store, const char *worker, const char *ticket)
+{
+    touch(store, worker, ticket, (struct span){NULL, 0}, true);
 }
 
 void store_leave(struct store *store, const char *worker)
@@ -67,20 +91,30 @@ static void on_campaign_changed(struct request *request, const struct redis_repl
     *(int64_t *)request->context = redis_reply_integer(reply);
 }
 
-int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state, int64_t *ret_moved,
-                       int64_t patience_ms, struct reason *why)
+int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state,
+                       const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why)
 {
     static const char *const names[] = {
         [STORE_RUNNING] = "running",
         [STORE_PAUSED] = "paused",
         [STORE_CANCELLED_FOR_GOOD] = "cancelled",
     };
+    static const char *const whats[] = {
+        [STORE_RUNNING] = "resume",
+        [STORE_PAUSED] = "pause",
+        [STORE_CANCELLED_FOR_GOOD] = "cancel",
+    };
+    const struct audit_action action = {
+        .what = whats[state], .by = by, .at_ms = clock_wall_ms(), .campaign = campaign, .count = -1};
+    struct buf audit;
     int64_t answer;
+    int rc = 0;
 
     *ret_moved = 0;
+    buf_init(&audit, AUDIT_ACTION_MAX);
+    audit_action_write(&action, &audit);
     do {
         struct request *request = request_script(store, SCRIPT_CAMPAIGN_STATE, true, on_campaign_changed);
-        int rc;
 
         answer = -1;
         request->context = &answer;
@@ -88,18 +122,19 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
         request_text(request, names[state]);
         request_number(request, STORE_BATCH_MAX);
         request_number(request, store_limits(store)->keep_ms);
+        request_number(request, store_limits(store)->audit_max);
+        request_bytes(request, audit.data, audit.len);
         request_submit(request);
         rc = store_finish(store, 0, patience_ms, why);
-        if (rc != 0)
-            return rc;
-        if (answer < 0) {
+        if (rc == 0 && answer < 0) {
             reason_set(why,
                        answer == -2 ? "campaign `%.64s` is cancelled, which is for good"
                                     : "there is no campaign `%.64s` in this organisation",
                        campaign);
-            return answer == -2 ? ERR_STATE : ERR_INVALID;
+            rc = answer == -2 ? ERR_STATE : ERR_INVALID;
         }
-        *ret_moved += answer;
-    } while (answer == STORE_BATCH_MAX);
-    return 0;
+        *ret_moved += rc == 0 ? answer : 0;
+    } while (rc == 0 && answer == STORE_BATCH_MAX);
+    buf_clear(&audit);
+    return rc;
 }

@@ -5,6 +5,8 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_dead.h"
+#include "common/store_poll.h"
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
 
@@ -34,7 +36,12 @@ struct script {
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
     X(RECEIPT, receipt)                                                                                                \
-    X(SUPPRESS, suppress)
+    X(SUPPRESS, suppress)                                                                                              \
+    X(DEAD_TAKE, dead_take)                                                                                            \
+    X(DEAD_ADOPT, dead_adopt)                                                                                          \
+    X(DEAD_COUNTS, dead_counts)                                                                                        \
+    X(POLL, poll)                                                                                                      \
+    X(POLLED, polled)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -61,6 +68,7 @@ struct request {
         store_enqueued_fn enqueued;
         store_accept_fn accepted;
         store_reserved_fn reserved;
+        store_polled_fn polled;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;
@@ -69,6 +77,9 @@ struct request {
         store_receipts_fn received;
         store_message_fn informed;
         store_suppressed_fn suppressed;
+        store_letters_fn letters;
+        store_documents_fn documents;
+        store_taken_fn taken;
     } call;
     void *context;
     int64_t first, wanted, count;
@@ -84,6 +95,7 @@ void request_key(struct request *request, const char *name); /* `herald:{org}:<n
 void request_submit(struct request *request);
 
 const struct store_limits *store_limits(const struct store *store);
+const struct store_poll_times *store_poll_times(const struct store *store);
 const char *store_list_name(enum priority priority);
 
 #endif

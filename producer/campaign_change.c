@@ -5,9 +5,12 @@
 
 struct options {
     bool is_json;
+    char *reason;
 };
 
 static const struct option rows[] = {
+    {"reason", NULL, OPTION_TEXT, .offset = offsetof(struct options, reason), .value = "TEXT",
+     .help = "why, for the audit"},
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "as JSON"},
 };
 
@@ -17,6 +20,8 @@ static enum exit_status change(const struct command_call *call, enum store_campa
     const struct options *options = call->options;
     struct store *store = NULL;
     struct reason why = {""};
+    char actor[AUDIT_ACTOR_MAX + 1];
+    const struct audit_by by = {command_actor(actor), options->reason ? options->reason : ""};
     int64_t moved = 0;
     int rc;
 
@@ -24,9 +29,11 @@ static enum exit_status change(const struct command_call *call, enum store_campa
         reason_set(&why, "which campaign? Give its name; herald campaign status NAME shows how far it is");
         return command_fail(ERR_INVALID, &why);
     }
-    rc = command_open_store(call->settings, &store, &why);
+    rc = audit_check_by(&by, &why);
     if (rc == 0)
-        rc = store_set_campaign(store, call->words->words[0], state, &moved, COMMAND_PATIENCE_MS, &why);
+        rc = command_open_store(call->settings, &store, &why);
+    if (rc == 0)
+        rc = store_set_campaign(store, call->words->words[0], state, &by, &moved, COMMAND_PATIENCE_MS, &why);
     store_close(store);
     if (rc != 0)
         return command_fail(rc, &why);

@@ -26,7 +26,7 @@ static void print_parts(const struct campaign_counts *counts, const char *prefix
     char text[96];
 
     for (size_t i = 0; i < counts->counter_count; i++) {
-        if (strncmp(counts->counters[i].name, prefix, strlen(prefix)) != 0)
+        if (strncmp(counts->counters[i].name, prefix, strlen(prefix)) != 0 || counts->counters[i].value == 0)
             continue;
         (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + strlen(prefix));
         terminal_row_number(stdout, text, counts->counters[i].value);
@@ -48,6 +48,8 @@ static void print_table(const char *campaign, const struct campaign_counts *coun
     print_parts(counts, "dead:");
     if (counts->cancelled > 0)
         terminal_row_number(stdout, "cancelled", counts->cancelled);
+    if (counts->purged > 0)
+        terminal_row_number(stdout, "purged", counts->purged);
     terminal_row_number(stdout, "still to come", counts->accepted - counts->ended);
     terminal_row_number(stdout, "retries so far", counts->retries);
     if (counts->accepted > 0) {

@@ -36,7 +36,7 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1])
     return out;
 }
 
-int command_new_store(const struct settings *settings, struct store **ret, struct reason *why)
+static int new_store(const struct settings *settings, struct store **ret, struct reason *why)
 {
     int rc = store_open(ret, settings->redis_url, settings->org, why);
 
@@ -54,7 +54,7 @@ int command_new_store(const struct settings *settings, struct store **ret, struc
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why)
 {
     struct store *store = NULL;
-    int rc = command_new_store(settings, &store, why);
+    int rc = new_store(settings, &store, why);
 
     if (rc == 0)
         rc = store_finish(store, 0, START_PATIENCE_MS, why);

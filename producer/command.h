@@ -45,6 +45,11 @@ struct command {
     X(campaign_cancel)                                                                                                 \
     X(enqueue)                                                                                                         \
     X(status)                                                                                                          \
+    X(dead_list)                                                                                                       \
+    X(dead_show)                                                                                                       \
+    X(dead_export)                                                                                                     \
+    X(dead_replay)                                                                                                     \
+    X(dead_purge)                                                                                                      \
     X(client_new)                                                                                                      \
     X(suppress_add)                                                                                                    \
     X(suppress_remove)                                                                                                 \
@@ -64,10 +69,15 @@ enum exit_status command_fail(int rc, const struct reason *why);
 /* Who runs this, for the audit: `cli:<user name>`, or the number of a user without one. Returns `out`. */
 const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
 
+/* What every command with --filter says about it. */
+#define COMMAND_FILTER_HELP                                                                                            \
+    "FILTER is conditions between blanks that must all hold: reason= campaign= code= channel= to= before= after=.\n"   \
+    "Values between commas are any of them; before and after take a time such as 2026-01-15T10:30:00Z or an age\n"     \
+    "such as 2h. Example: --filter 'reason=rejected,forbidden campaign=spring after=7d'.\n"
+
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 
-/* Opens the store of the settings with their limits; and waits until Redis answers. */
-int command_new_store(const struct settings *settings, struct store **ret, struct reason *why);
+/* Opens the store of the settings with their limits, and waits until Redis answers. */
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why);
 
 #endif

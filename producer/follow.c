@@ -35,7 +35,8 @@ int campaign_read(struct store *store, const char *campaign, struct campaign_cou
     ret->sent = store_counter(ret->counters, ret->counter_count, "sent");
     ret->dead = store_counter(ret->counters, ret->counter_count, "dead");
     ret->cancelled = store_counter(ret->counters, ret->counter_count, "cancelled");
-    ret->ended = ret->sent + ret->dead + ret->cancelled;
+    ret->purged = store_counter(ret->counters, ret->counter_count, "purged");
+    ret->ended = ret->sent + ret->dead + ret->cancelled + ret->purged;
     ret->retries = store_counter(ret->counters, ret->counter_count, "retries");
     ret->state = state_name(store_counter(ret->counters, ret->counter_count, "state"));
     ret->first_at_ms = store_counter(ret->counters, ret->counter_count, "first_at");

@@ -8,8 +8,8 @@
 #define CAMPAIGN_COUNTERS_MAX STORE_COUNTERS_MAX
 
 struct campaign_counts {
-    int64_t accepted, sent, dead, cancelled, retries, first_at_ms;
-    int64_t ended;     /* sent + dead + cancelled */
+    int64_t accepted, sent, dead, cancelled, purged, retries, first_at_ms;
+    int64_t ended;     /* sent + dead + cancelled + purged */
     const char *state; /* running, paused or cancelled */
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX]; /* all of them, the deaths by reason among them */

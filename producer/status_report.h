@@ -8,9 +8,10 @@
 #define STATUS_REPORT_MAX ((size_t)4 << 20) /* bytes of the JSON */
 
 /* accepted = the sum of all places a message can be. Messages of a plain LPUSH are counted as accepted when a worker
- * first settles them; until then they make the places more than the count (`uncounted`), never less. */
+ * first settles them; until then they make the places more than the count (`uncounted`), never less. A replay moves a
+ * message from dead to ready; a purge moves it to purged. */
 struct status_sum {
-    int64_t accepted, ready, sent, cancelled, places, uncounted;
+    int64_t accepted, ready, sent, cancelled, purged, places, uncounted;
     bool is_balanced;
 };
 

@@ -128,7 +128,7 @@ Left running in {stand.path('')}. To look at it:
   build/herald status
   build/herald campaign status appointment
   curl -s {sandbox.url}/sandbox/ledger | head
-  redis-cli -u {stand.redis.url} lrange 'herald:{{default}}:dead' 0 0
+  build/herald dead list
 To end it: kill {' '.join(str(process.pid) for process in [stand.redis, sandbox, *stand_workers])}""")
 
 

@@ -15,6 +15,8 @@ int64_t ending_left_ms(const struct sender *sender, const struct envelope *envel
 
     if (envelope->send_at_ms > since_ms)
         since_ms = envelope->send_at_ms;
+    if (envelope->progress.replayed_at_ms > since_ms)
+        since_ms = envelope->progress.replayed_at_ms;
     until_ms = since_ms + sender->crew->settings->max_age_ms;
     if (envelope->expires_at_ms > 0 && envelope->expires_at_ms < until_ms)
         until_ms = envelope->expires_at_ms;
@@ -65,8 +67,11 @@ void ending_bury(struct sender *sender, struct slot *slot, const struct letter *
 
     if (slot->is_new)
         slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+    slot->envelope.progress.deaths += slot->envelope.progress.deaths < ENVELOPE_COUNT_MAX;
     letter_write(letter, &slot->envelope, raw, &slot->document);
     item.reason = letter->reason;
+    item.channel = channel_name(slot->envelope.content.channel);
+    item.code = letter->last ? letter->last->code : "";
     item.document = (struct span){slot->document.data, slot->document.len};
     item.audit = (struct span){slot->audit.data, slot->audit.len};
     item.give_back = give_back;

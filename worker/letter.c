@@ -58,6 +58,7 @@ void letter_write(const struct letter *letter, struct envelope *envelope, struct
     add_text(out, "field", letter->field);
     add_text(out, "detail", letter->detail);
     add_number(out, "attempts", envelope->progress.attempts);
+    add_number(out, "deaths", envelope->progress.deaths);
     if (letter->last) {
         buf_text(out, ",\"last\":{\"at\":");
         buf_int(out, letter->last->at_ms);

@@ -1,9 +1,10 @@
 -- Puts messages on their lists for a client that is told what became of each, and told the same again when it asks again.
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 16 bytes
--- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or ''.
+-- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or '', person (as in the
+-- suppression set) or ''.
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
--- this); `k` the key was taken with another print; `f` too many wait, this one and those after it are not taken (of those
--- whose key is known, one of the others is said: they need no room).
+-- this); `k` the key was taken with another print; `s` the person has opted out, it is not taken; `f` too many wait, this
+-- one and those after it are not taken. Of those whose key is known, one of the others is said: they need no room.
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = now_ms()
@@ -13,12 +14,12 @@ expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 local looked = {}
-for i = 12, #ARGV, 8 do
+for i = 12, #ARGV, 9 do
   local campaign = ARGV[i]
   if not looked[campaign] then
     if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
     -- A set that is none must not be met in the middle: who came before it would be remembered and on no list.
-    if #ARGV > 13 then for _, set in ipairs((memory(campaign, dedup_ms, memory_ms))) do call('SCARD', set) end end
+    if #ARGV > 14 then for _, set in ipairs((memory(campaign, dedup_ms, memory_ms))) do call('SCARD', set) end end
     looked[campaign] = true
   end
 end
@@ -31,18 +32,17 @@ local function first_answer(sets, member)
     if type(known) == 'string' then return known end
   end
 end
-local function is_known(sets, member)
+local function is_in_any(sets, member)
   for _, set in ipairs(sets) do
     if call('SISMEMBER', set, member) == 1 then return true end
   end
-  return false
 end
--- The answer, nil for one that is new and has room.
-local function look_up(member, print, campaign, id)
-  if member == '' then return is_full and 'f' or nil end
+-- `no`: the answer for one that is new and may not be taken, else nil.
+local function old_answer(member, print, campaign, id, no)
+  if member == '' then return no end
   local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
-  if is_full and not is_known(sets, member) then return 'f' end
-  if not is_full and remember(sets, member) then
+  if no and not is_in_any(sets, member) then return no end
+  if remember(sets, member) then
     call('PEXPIRE', sets[1], sets_ms)
     redis.pcall('HSET', sets[1] .. ':answers', member, print .. id)
     redis.pcall('PEXPIRE', sets[1] .. ':answers', sets_ms)
@@ -74,17 +74,19 @@ local function put(list, due, envelope, campaign)
     call('HSETNX', key('campaign:' .. campaign), 'first_at', now_text)
   end
 end
-for i = 6, #ARGV, 8 do
+local is_out = opted_out(14, 9)
+for i = 6, #ARGV, 9 do
   local member, print, list, due, envelope, id, campaign, audit = unpack(ARGV, i, i + 7)
   is_full = is_full or most > 0 and waiting >= most
-  local answer = look_up(member, print, campaign, id)
+  local no = is_out[#answers + 1] == 1 and 's' or is_full and 'f' or nil
+  local answer = old_answer(member, print, campaign, id, no)
   if not answer then
     due = tonumber(due)
     put(list, due, envelope, campaign)
     track(id, member ~= '', due, campaign)
     waiting = waiting + 1
     if audit ~= '' then call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', audit) end
-  elseif answer ~= 'f' then
+  elseif answer ~= 'f' and answer ~= 's' then
     count('counts', 'duplicates', 1)
   end
   answers[#answers + 1] = answer or 't'

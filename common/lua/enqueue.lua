@@ -6,13 +6,13 @@ local now = now_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
-local is_anybody_out = call('SCARD', key('suppressed')) > 0
+local is_out = opted_out(9, 5)
 if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
 local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
 local answers, accepted, duplicates = {}, 0, 0
 for i = 5, #ARGV, 5 do
   local member, list, due, envelope = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
-  if is_anybody_out and call('SISMEMBER', key('suppressed'), ARGV[i + 4]) == 1 then
+  if is_out[#answers + 1] == 1 then
     answers[#answers + 1] = 's'
   elseif remember(sets, member) then
     if due > now then call('ZADD', key('delayed'), due, envelope)

@@ -32,7 +32,10 @@ local function keep(hash, keep_ms)
 end
 local function write_counts(keep_ms)
   for hash, of in pairs(sums) do
-    for field, by in pairs(of) do redis.pcall('HINCRBY', key(hash), field, by) end
+    for field, by in pairs(of) do
+      local sum = redis.pcall('HINCRBY', key(hash), field, by)
+      if by < 0 and type(sum) == 'number' and sum < 0 then call('HSET', key(hash), field, 0) end -- it expired meanwhile
+    end
     if hash ~= 'counts' then keep(hash, keep_ms) end
   end
 end
@@ -45,6 +48,23 @@ local function settle(campaign, is_new, what)
   end
   count('counts', what, 1)
   if campaign ~= '' then count('campaign:' .. campaign, what, 1) end
+end
+-- Grants of a window that count now: the others are forgotten.
+local function used(window, window_ms, margin_ms, now)
+  call('ZREMRANGEBYSCORE', window, '-inf', now - window_ms - 1)
+  call('ZREMRANGEBYSCORE', window, now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
+  return call('ZCARD', window)
+end
+-- How long until the oldest grant of a window leaves it; `otherwise` when there is none.
+local function until_free(window, window_ms, now, otherwise)
+  local oldest = call('ZRANGE', window, 0, 0, 'WITHSCORES')
+  if not oldest[2] then return otherwise end
+  return math.max(1, tonumber(oldest[2]) + window_ms - now + 1)
+end
+-- For how long a pause (`hold`: of the org, `poll:hold`: of asking for statuses) still lasts.
+local function held_ms(name, now)
+  local hold = call('GET', key(name))
+  return hold and math.max(0, (tonumber(string.match(hold, '^%d+')) or 0) - now) or 0
 end
 -- A grant of the worker (ARGV[1] of every step that may return one) that was not used goes back to the window.
 local function give_back(flag, ticket)
@@ -78,6 +98,22 @@ local function apply(id, campaign, state, at, code, keep_ms)
   if not hear(key('message:' .. id), state, at, code, keep_ms) then return end
   count('counts', 'receipt:' .. state, 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'receipt:' .. state, 1) end
+end
+-- Statuses that are asked for: `poll` has conversations by when to ask next, and the hash `poll:messages` what to ask for
+-- there: for each message the instant from which it is asked for and the provider's id, with a blank behind each. The two
+-- change together. Messages are asked for at their double age each time, and not beyond age_ms.
+local function ask_at(now, since, first_ms, age_ms)
+  return math.min(now + math.max(first_ms, now - since), since + age_ms + 1)
+end
+local function keep_polled(conversation, text, due, age_ms)
+  if text == '' then
+    call('ZREM', key('poll'), conversation)
+    call('HDEL', key('poll:messages'), conversation)
+    return
+  end
+  call('ZADD', key('poll'), int(due), conversation)
+  call('HSET', key('poll:messages'), conversation, text)
+  for _, name in ipairs({'poll', 'poll:messages'}) do call('PEXPIRE', key(name), int(2 * age_ms)) end -- nobody asks
 end
 -- Id, campaign and person of what a link holds; nothing when there is no link.
 local function linked(link)
@@ -116,10 +152,65 @@ local function memory(campaign, dedup_ms, campaign_memory_ms)
   for i = 0, 3 do sets[i + 1] = key('seen:' .. (at - i)) end
   return sets, dedup_ms * 2
 end
+-- 1 for each message whose person has opted out: every `step`-th argument from `first` on, looked up at once, when there is
+-- anybody at all.
+local function opted_out(first, step)
+  if call('SCARD', key('suppressed')) == 0 then return {} end
+  local people = {}
+  for i = first, #ARGV, step do people[#people + 1] = ARGV[i] end
+  return call('SMISMEMBER', key('suppressed'), unpack(people))
+end
 -- True when the member is new to all of the sets; it is in the first from now on.
 local function remember(sets, member)
   for i = 2, #sets do
     if call('SISMEMBER', sets[i], member) == 1 then return false end
   end
   return call('SADD', sets[1], member) == 1
+end
+-- Dead letters. The documents are in `dead:letters` by ticket; `dead:index` is a stream whose ids are the tickets, oldest
+-- first, with what letters are found by: reason, campaign, channel, code, id, when, bytes. `dead:counts` and
+-- `dead:campaigns` are how many there are of each, changed in the same step, so that nobody has to count a million.
+local HOUR_MS = 3600000
+local letter_sums = {reason = {}, channel = {}, hour = {}, campaign = {}}
+local function expect_letters()
+  expect('HLEN', 'dead:letters', 'dead:counts')
+  expect('XLEN', 'dead:index')
+  expect('ZCARD', 'dead:campaigns')
+end
+local function count_letter(reason, campaign, channel, at, by)
+  local hour = math.floor(at / HOUR_MS)
+  local sums_of = letter_sums
+  sums_of.reason[reason] = (sums_of.reason[reason] or 0) + by
+  sums_of.channel[channel] = (sums_of.channel[channel] or 0) + by
+  sums_of.hour[hour] = (sums_of.hour[hour] or 0) + by
+  sums_of.campaign[campaign] = (sums_of.campaign[campaign] or 0) + by
+end
+local function keep_letter(document, reason, campaign, channel, code, id, at)
+  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. string.format('%.0f', at) .. ' ' .. #document
+  local ticket = call('XADD', key('dead:index'), '*', 'm', about)
+  call('HSET', key('dead:letters'), ticket, document)
+  count_letter(reason, campaign, channel, at, 1)
+  return ticket
+end
+local function write_letter_counts()
+  for _, what in ipairs({'reason', 'channel', 'hour'}) do
+    for name, by in pairs(letter_sums[what]) do
+      local field = what .. ':' .. (what == 'hour' and string.format('%.0f', name) or name)
+      if call('HINCRBY', key('dead:counts'), field, by) <= 0 then call('HDEL', key('dead:counts'), field) end
+    end
+  end
+  for campaign, by in pairs(letter_sums.campaign) do
+    if tonumber(call('ZINCRBY', key('dead:campaigns'), by, campaign)) <= 0 then call('ZREM', key('dead:campaigns'), campaign) end
+  end
+end
+-- The channel of a message by what its payload says, else `none`. For steps that only have its text.
+local CHANNELS = {sms = 'sms', whatsapp = 'whatsapp', open = 'open', webmessaging = 'web', apple = 'apple',
+  ['messaging:sms'] = 'sms', ['messaging:whatsapp'] = 'whatsapp', ['messaging:facebook'] = 'facebook', ['messaging:web'] = 'web'}
+local function channel_of(message)
+  local payload = type(message.payload) == 'table' and message.payload or message
+  local name = payload.toAddressMessengerType or payload.channelType
+  return type(name) == 'string' and CHANNELS[name] or 'none'
+end
+local function name_or_none(text, most)
+  return type(text) == 'string' and #text <= most and string.match(text, '^[%w._:-]+$') or ''
 end

@@ -2,7 +2,8 @@
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
 -- ARGV: most messages at once, keep_ms, audit_max, lease in ms. Answers how many it took; as many as asked means: call again.
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-expect('LLEN', 'dead', 'ready:high', 'ready', 'ready:low')
+expect_letters()
+expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('XLEN', 'audit')
 expect('HLEN', 'counts')
 local now = now_ms()
@@ -20,18 +21,25 @@ local function mark(envelope)
   if times then return (string.gsub(envelope, '^{"redelivered":%d+,', '{"redelivered":' .. (times + 1) .. ',')) end
   return (string.gsub(envelope, '^%s*{(%s*")', '{"redelivered":1,%1'))
 end
+-- A count in a message that anybody may have written, plus `more`, as text.
+local function whole(number, more)
+  number = tonumber(number) or 0
+  return string.format('%.0f', (number >= 0 and number <= 1000000 and number or 0) + more)
+end
 local function bury(message, envelope)
   local id = type(message.id) == 'string' and message.id or ''
   local campaign = type(message.campaign) == 'string' and message.campaign or ''
   local herald = type(message.herald) == 'table' and message.herald or {}
-  call('LPUSH', key('dead'), '{"id":' .. cjson.encode(id) ..
+  local document = '{"id":' .. cjson.encode(id) ..
     (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') ..
     ',"dead_at":' .. string.format('%.0f', now) ..
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
-    string.format('%.0f', tonumber(herald.attempts) or 0) .. ',"envelope":' .. mark(envelope) .. '}')
+    whole(herald.attempts, 0) .. ',"deaths":' .. whole(herald.deaths, 1) .. ',"envelope":' .. mark(envelope) .. '}'
+  local letter = keep_letter(document, 'outcome_unknown', name_or_none(campaign, 64), channel_of(message), '',
+    name_or_none(id, 128), now)
   if id ~= '' then
     redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown', 'campaign', campaign,
-      'attempts', string.format('%.0f', tonumber(herald.attempts) or 0))
+      'attempts', whole(herald.attempts, 0), 'letter', letter)
     call('PEXPIRE', key('message:' .. id), keep_ms)
   end
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
@@ -70,5 +78,6 @@ for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMI
     call('DEL', key('worker:' .. worker))
   end
 end
+write_letter_counts()
 write_counts(keep_ms)
 return taken

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
+
 void answer_init(struct answer *answer)
 {
     *answer = (struct answer){.file_fd = -1};
@@ -68,6 +70,7 @@ void answer_problem(struct answer *answer, int status, const char *code, const c
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments); /* a longer sentence is cut */
     va_end(arguments);
+    utf8_repair(detail);
     answer->content_type = "application/problem+json";
     buf_printf(body, "{\"type\":\"urn:herald:problem:%s\",\"title\":", code);
     buf_json_text(body, answer_phrase(status));

@@ -14,6 +14,7 @@
 
 struct job {
     char campaign[ID_SIZE];
+    char actor[AUDIT_ACTOR_MAX + 1];
     enum store_campaign_state state; /* of a change */
     int64_t moved;
     struct campaign_counts counts; /* of a look */
@@ -100,7 +101,8 @@ static void change(void *context, struct store *store, struct gateway *gateway)
     struct job *job = context;
 
     (void)gateway;
-    job->rc = store_set_campaign(store, job->campaign, job->state, &job->moved, COMMAND_PATIENCE_MS, &job->why);
+    job->rc = store_set_campaign(store, job->campaign, job->state, &(struct audit_by){.actor = job->actor}, &job->moved,
+                                 COMMAND_PATIENCE_MS, &job->why);
 }
 
 static void show_change(void *context, struct exchange *exchange)
@@ -131,6 +133,7 @@ static void ask_for(struct exchange *exchange, enum store_campaign_state state)
     struct job *job = job_new(exchange);
 
     job->state = state;
+    exchange_actor(exchange, job->actor);
     clerks_ask(exchange, &kind, job);
 }
 

@@ -9,7 +9,8 @@
 #include "producer/gateway/lane.h"
 
 #define CLERKS   4
-#define JOBS_MAX 32 /* waiting */
+#define LONG_MAX (CLERKS / 2) /* jobs that take long, at once: the others are answered meanwhile */
+#define JOBS_MAX 32           /* waiting */
 
 struct task {
     struct task *next;
@@ -34,7 +35,7 @@ struct clerks {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stirred;
     struct task *first, *last;
-    size_t waiting;
+    size_t waiting, long_under_way;
     bool is_stopping;
 };
 
@@ -70,29 +71,58 @@ static void post(struct task *task, void (*run)(void *task))
     lane_post(task->lane, &task->post);
 }
 
+/* A client that waits for longer than others is told of a job that takes longer. */
+static bool is_long(const struct task *task)
+{
+    return task->kind->patience_ms > EXCHANGE_PATIENCE_MS;
+}
+
+/* The first that may be begun now, or NULL. */
+static struct task *pick_locked(struct clerks *clerks)
+{
+    struct task *before = NULL, *task = clerks->first;
+
+    while (task && is_long(task) && clerks->long_under_way >= LONG_MAX) {
+        before = task;
+        task = task->next;
+    }
+    if (!task)
+        return NULL;
+    if (before)
+        before->next = task->next;
+    else
+        clerks->first = task->next;
+    if (clerks->last == task)
+        clerks->last = before;
+    clerks->waiting--;
+    clerks->long_under_way += is_long(task);
+    return task;
+}
+
 static struct task *take(struct clerks *clerks)
 {
-    struct task *task;
+    struct task *task = NULL;
 
     (void)pthread_mutex_lock(&clerks->lock);
-    while (!clerks->first && !clerks->is_stopping)
+    while (!clerks->is_stopping && !(task = pick_locked(clerks)))
         (void)pthread_cond_wait(&clerks->stirred, &clerks->lock);
-    task = clerks->is_stopping ? NULL : clerks->first;
-    if (task) {
-        clerks->first = task->next;
-        if (!clerks->first)
-            clerks->last = NULL;
-        clerks->waiting--;
-    }
     (void)pthread_mutex_unlock(&clerks->lock);
     return task;
+}
+
+static void note_long_end(struct clerks *clerks)
+{
+    (void)pthread_mutex_lock(&clerks->lock);
+    clerks->long_under_way--;
+    (void)pthread_cond_broadcast(&clerks->stirred); /* one that was passed over may be begun */
+    (void)pthread_mutex_unlock(&clerks->lock);
 }
 
 /* What a job gave up waiting for would be answered into the memory of a job that is gone. */
 static void forget_pending(struct clerk *clerk)
 {
     if (store_pending(clerk->store) > 0)
-        store_forget(clerk->store);
+        store_drop(clerk->store);
 }
 
 static void *run(void *argument)
@@ -103,6 +133,8 @@ static void *run(void *argument)
     while ((task = take(clerk->clerks)) != NULL) {
         task->kind->work(task->job, clerk->store, clerk->clerks->gateway);
         forget_pending(clerk);
+        if (is_long(task))
+            note_long_end(clerk->clerks);
         post(task, deliver);
     }
     return NULL;
@@ -145,7 +177,7 @@ int clerks_start(struct clerks **ret, struct gateway *gateway, struct reason *wh
         int rc;
 
         clerk->clerks = clerks;
-        rc = command_new_store(gateway->settings, &clerk->store, why);
+        rc = command_open_store(gateway->settings, &clerk->store, why);
         if (rc == 0 && pthread_create(&clerk->thread, NULL, run, clerk) != 0) {
             reason_set(why, "the system gives no more threads");
             store_close(clerk->store);

@@ -18,7 +18,7 @@ void clerks_stop(struct clerks *clerks); /* takes NULL; jobs not begun are dropp
 /* A job. `work` runs in a clerk's thread and touches nothing of the exchange; `answer` then runs in the exchange's lane
  * and fills the answer (NULL exchange_answer: too late); `destroy` ends the job in any case. */
 struct clerk_job {
-    int64_t patience_ms; /* how long the client may wait for it */
+    int64_t patience_ms; /* how long the client may wait; beyond EXCHANGE_PATIENCE_MS only some clerks do it */
     void (*work)(void *job, struct store *store, struct gateway *gateway);
     void (*answer)(void *job, struct exchange *exchange);
     void (*destroy)(void *job);

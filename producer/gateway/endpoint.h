@@ -15,6 +15,8 @@ struct sink {
     /* How many of the bytes it took; fewer than there are: the rest comes again after exchange_go_on. */
     size_t (*take)(struct exchange *exchange, void *state, const char *data, size_t len);
     void (*finish)(struct exchange *exchange, void *state); /* the body is whole: answer now or later */
+    /* It has waited for too long: goes on, or answers what is known. NULL: 503. */
+    void (*give_up)(struct exchange *exchange, void *state);
     void (*destroy)(void *state);
 };
 

@@ -25,6 +25,11 @@ const struct client *exchange_client(const struct exchange *exchange)
     return exchange->client;
 }
 
+void exchange_actor(const struct exchange *exchange, char out[AUDIT_ACTOR_MAX + 1])
+{
+    (void)snprintf(out, AUDIT_ACTOR_MAX + 1, "gateway:%s", exchange->client ? exchange->client->name : "");
+}
+
 const char *exchange_segment(const struct exchange *exchange)
 {
     return exchange->segment;
@@ -147,7 +152,9 @@ int64_t exchange_sweep(struct waiting *waiting, int64_t now_ms, bool all)
 
     for (struct exchange *exchange = waiting->first, *next; exchange; exchange = next) {
         next = exchange->next;
-        if (all || exchange->due_ms <= now_ms)
+        if (!all && exchange->due_ms <= now_ms && exchange->sink && exchange->sink->give_up)
+            exchange->sink->give_up(exchange, exchange->sink_state);
+        else if (all || exchange->due_ms <= now_ms)
             exchange_unavailable(exchange, "timeout", "Redis did not answer in time; ask again");
         else if (next_ms < 0 || exchange->due_ms < next_ms)
             next_ms = exchange->due_ms;

@@ -6,6 +6,7 @@
 #ifndef HERALD_PRODUCER_GATEWAY_EXCHANGE_H
 #define HERALD_PRODUCER_GATEWAY_EXCHANGE_H
 
+#include "common/audit.h"
 #include "common/span.h"
 #include "producer/gateway/answer.h"
 #include "producer/gateway/endpoint.h"
@@ -19,7 +20,9 @@ struct gateway;
 
 struct lane *exchange_lane(const struct exchange *exchange);
 struct gateway *exchange_gateway(const struct exchange *exchange);
-const struct client *exchange_client(const struct exchange *exchange);          /* NULL when its endpoint needs none */
+const struct client *exchange_client(const struct exchange *exchange); /* NULL when its endpoint needs none */
+void exchange_actor(const struct exchange *exchange,
+                    char out[AUDIT_ACTOR_MAX + 1]);                             /* the client's name in the audit */
 const char *exchange_segment(const struct exchange *exchange);                  /* what stood for `{}` in the path */
 const char *exchange_header(const struct exchange *exchange, const char *name); /* NULL: absent; borrowed */
 const char *exchange_query(const struct exchange *exchange, const char *name);

@@ -1,4 +1,4 @@
-/* What all lanes of the gateway share: read by all threads, changed by none but the counters. */
+/* What all lanes of the gateway share: read by all threads, changed by none but what is atomic. */
 #ifndef HERALD_PRODUCER_GATEWAY_GATEWAY_H
 #define HERALD_PRODUCER_GATEWAY_GATEWAY_H
 
@@ -16,6 +16,7 @@ struct gateway_counters {
 };
 
 struct clerks;
+struct templates;
 
 struct gateway {
     const struct settings *settings;
@@ -23,11 +24,14 @@ struct gateway {
     struct signature_secrets secrets; /* of webhooks */
     bool takes_unsigned;              /* webhooks without a signature */
     struct gateway_counters counters;
+    struct templates *templates;
     struct clerks *clerks; /* of the server */
+    atomic_uint spools;    /* open (spool.h) */
     atomic_bool is_stopping;
     atomic_bool is_hurried; /* a second signal: what is under way is not waited for */
 };
 
-#define COUNT_UP(counter) ((void)atomic_fetch_add_explicit(&(counter), 1, memory_order_relaxed))
+#define COUNT_ADD(counter, count) ((void)atomic_fetch_add_explicit(&(counter), (count), memory_order_relaxed))
+#define COUNT_UP(counter)         COUNT_ADD(counter, 1)
 
 #endif

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "producer/command.h"
+#include "producer/gateway/compose.h"
 #include "producer/gateway/exchange_mhd.h"
 #include "producer/gateway/gather.h"
 
@@ -33,6 +34,7 @@ struct lane {
     struct MHD_Daemon *daemon;
     struct store *store;
     struct gather *gather;
+    struct composer *composer;
     int epoll_fd; /* borrowed from the daemon */
     int wake_fd;
     pthread_t thread;
@@ -66,6 +68,11 @@ struct gather *lane_gather(struct lane *lane)
 struct gateway *lane_gateway(struct lane *lane)
 {
     return lane->gateway;
+}
+
+struct composer *lane_composer(struct lane *lane)
+{
+    return lane->composer;
 }
 
 struct waiting *lane_waiting(struct lane *lane)
@@ -333,6 +340,7 @@ void lane_destroy(struct lane *lane)
     gather_destroy(lane->gather); /* tells those who wait, so that nothing is left */
     store_close(lane->store);
     exchange_end_orphans(&lane->orphans);
+    composer_destroy(lane->composer);
     if (lane->wake_fd >= 0)
         (void)close(lane->wake_fd);
     (void)pthread_mutex_destroy(&lane->lock);
@@ -345,6 +353,7 @@ int lane_start(struct lane **ret, const struct lane_config *config, struct reaso
     int rc;
 
     lane->gateway = config->gateway;
+    lane->composer = composer_create(config->gateway->templates, config->gateway->settings->origins);
     (void)pthread_mutex_init(&lane->lock, NULL); /* never fails with default attributes on Linux */
     lane->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = command_open_store(config->gateway->settings, &lane->store, why); /* whoever comes first is served */

@@ -29,6 +29,7 @@ void lane_destroy(struct lane *lane);
 struct store *lane_store(struct lane *lane);
 struct gather *lane_gather(struct lane *lane);
 struct gateway *lane_gateway(struct lane *lane);
+struct composer *lane_composer(struct lane *lane);
 
 /* Something to be run in a lane's thread; the caller's memory until `run` is called. */
 struct lane_post {

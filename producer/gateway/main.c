@@ -1,8 +1,8 @@
 /* herald-gateway: other services enqueue here over HTTP, and Genesys delivers its receipts here.
  *
- * Says yes only to what is in Redis. Stop, on SIGTERM or SIGINT: no new connections, requests under way are finished
- * within --drain; a second signal ends them at once (they are answered 503). Exit status: 0 done, 1 failed, 2 wrong
- * use, 4 Redis out of reach at the start. */
+ * Says yes only to what is in Redis. SIGHUP: reads --templates again. Stop, on SIGTERM or SIGINT: no new connections,
+ * requests under way are finished within --drain; a second signal ends them at once (they are answered 503). Exit
+ * status: 0 done, 1 failed, 2 wrong use, 4 Redis out of reach at the start. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "producer/command.h"
 #include "producer/gateway/server.h"
+#include "producer/gateway/templates.h"
 
 static int usage(const char *reason)
 {
@@ -29,12 +30,24 @@ static void print_help(const struct option_set *set)
     options_help(stdout, set, 1);
 }
 
+static void read_templates_again(struct gateway *gateway)
+{
+    struct reason why = {""};
+
+    if (templates_reload(gateway->templates, &why) == 0)
+        log_info("templates read again", LOG_NUMBER("templates", (int64_t)templates_count(gateway->templates)));
+    else
+        log_error("templates not read again, the old ones stay", LOG_TEXT("reason", why.text));
+}
+
 static void wait_for_stop(struct gateway *gateway, struct server *server, const sigset_t *signals)
 {
     int number = 0;
 
-    while (sigwait(signals, &number) != 0 || number == SIGHUP)
-        ;
+    while (sigwait(signals, &number) != 0 || number == SIGHUP) {
+        if (number == SIGHUP)
+            read_templates_again(gateway);
+    }
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
     atomic_store(&gateway->is_stopping, true);
     server_wake(server);
@@ -103,7 +116,8 @@ static int read_settings(struct gateway *gateway, struct reason *why)
     const struct settings *settings = gateway->settings;
 
     gateway->takes_unsigned = strcmp(settings->webhook_signatures, "off") == 0;
-    if (clients_parse(settings->clients, &gateway->clients, why) != 0)
+    if (clients_parse(settings->clients, &gateway->clients, why) != 0 ||
+        templates_open(&gateway->templates, settings, why) != 0)
         return ERR_INVALID;
     return settings->webhook_secrets ? signature_read_secrets(&gateway->secrets, settings->webhook_secrets, why) : 0;
 }
@@ -117,11 +131,11 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     log_init("herald-gateway", settings->log_level, settings->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     gateway->settings = settings;
-    if (read_settings(gateway, &why) != 0) {
+    if (read_settings(gateway, &why) != 0)
         rc = usage(why.text);
-    } else {
+    else
         rc = serve(gateway, signals);
-    }
+    templates_close(gateway->templates);
     free(gateway);
     return rc;
 }

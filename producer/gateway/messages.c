@@ -1,4 +1,6 @@
 /* POST /v1/messages: one message, or an array of them. Lines of JSON are taken by message_lines.c. */
+#include "producer/gateway/messages.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +10,8 @@
 #include "producer/gateway/exchange.h"
 #include "producer/gateway/gather.h"
 #include "producer/gateway/gateway.h"
-#include "producer/gateway/intake.h"
 #include "producer/gateway/lane.h"
+#include "producer/gateway/message_lines.h"
 #include "producer/gateway/outcome.h"
 
 #define ARRAY_MAX 1000
@@ -81,17 +83,23 @@ static void take(struct messages *messages, size_t index, struct span text, int6
     intake_clear(&intake);
 }
 
+struct intake_rules messages_rules(const struct exchange *exchange)
+{
+    return (struct intake_rules){
+        .origins = exchange_gateway(exchange)->settings->origins,
+        .composer = lane_composer(exchange_lane(exchange)),
+        .request_key = exchange_header(exchange, "Idempotency-Key"),
+        .client = exchange_client(exchange)->name,
+    };
+}
+
 static struct messages *messages_new(struct exchange *exchange, size_t count)
 {
     struct messages *messages = mem_zalloc(1, sizeof(*messages) + count * sizeof(messages->outcomes[0]));
 
     messages->exchange = exchange;
     messages->count = count;
-    messages->rules = (struct intake_rules){
-        .origins = exchange_gateway(exchange)->settings->origins,
-        .request_key = exchange_header(exchange, "Idempotency-Key"),
-        .client = exchange_client(exchange)->name,
-    };
+    messages->rules = messages_rules(exchange);
     exchange_keep(exchange);
     return messages;
 }
@@ -141,15 +149,18 @@ static bool is_array(struct span body)
 void messages_begin(struct exchange *exchange)
 {
     const char *key = exchange_header(exchange, "Idempotency-Key");
+    bool is_lines = message_lines_are_sent(exchange);
 
     if (key && (!*key || strlen(key) > REQUEST_KEY_MAX))
         exchange_problem(exchange, 400, "idempotency_key_invalid", NULL,
                          "Idempotency-Key must have 1 to 256 characters");
-    else if (!exchange_is_type(exchange, "application/json"))
+    else if (!is_lines && !exchange_is_type(exchange, "application/json"))
         exchange_problem(exchange, 415, "type_unsupported", NULL,
                          "Content-Type must be application/json or application/x-ndjson");
     else if (!gather_has_room(lane_gather(exchange_lane(exchange))))
         exchange_unavailable(exchange, "busy", "more requests are waiting for Redis than there is room for; ask again");
+    else if (is_lines)
+        message_lines_begin(exchange);
 }
 
 void messages_answer(struct exchange *exchange)

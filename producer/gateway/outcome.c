@@ -7,8 +7,6 @@
 #include "common/mem.h"
 #include "producer/gateway/exchange.h"
 
-#define FULL_RETRY_AFTER_S 30
-
 void outcome_set_id(struct outcome *outcome, const char *id)
 {
     (void)snprintf(outcome->id, sizeof(outcome->id), "%s", id); /* ids fit */
@@ -32,6 +30,15 @@ static void refuse_key(struct outcome *outcome)
     outcome_refuse(outcome, &refusal);
 }
 
+static void refuse_person(struct outcome *outcome)
+{
+    struct refusal refusal;
+
+    (void)refuse(&refusal, "suppressed", "", "the person has opted out and must not be written to");
+    outcome->id[0] = '\0';
+    outcome_refuse(outcome, &refusal);
+}
+
 void outcome_of(struct outcome *outcome, int rc, const struct store_acceptance *answer)
 {
     if (rc != 0) {
@@ -48,6 +55,9 @@ void outcome_of(struct outcome *outcome, int rc, const struct store_acceptance *
         break;
     case STORE_KEY_REUSED:
         refuse_key(outcome);
+        break;
+    case STORE_OFFER_OPTED_OUT:
+        refuse_person(outcome);
         break;
     case STORE_FULL:
         outcome->kind = OUTCOME_FULL;

@@ -7,6 +7,8 @@
 #include "producer/gateway/answer.h"
 #include "producer/gateway/gateway.h"
 
+#define FULL_RETRY_AFTER_S 30 /* a backlog takes its time to shrink */
+
 enum outcome_kind {
     OUTCOME_ACCEPTED,
     OUTCOME_REPEATED, /* accepted before, under the same key */

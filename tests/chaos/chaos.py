@@ -496,8 +496,7 @@ class Accounts:
             self.ledger[entry["request_id"]].append(entry)
         self.summary = sandbox.summary()
         self.letters = collections.defaultdict(list)
-        for text in stand.redis.call("LRANGE", flow.KEY + "dead", 0, -1):
-            letter = json.loads(text)
+        for letter in flow.letters(stand.redis):
             self.letters[letter["id"]].append(letter)
         self.audit = collections.defaultdict(list)
         for entry in audit_entries(stand):

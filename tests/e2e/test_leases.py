@@ -309,7 +309,7 @@ def test_whatever_a_stale_machine_left_in_flight_ends_on_the_list_or_as_a_dead_l
         stand.redis.call("ZADD", KEY + "workers", 1, "old-machine", 2, "empty~handed", 3, "holds nothing")
         worker = stand.worker("--lease", "2s", "--timeout", "1s", *QUICK)
         flow.wait_settled(stand, len(entries) + 1, seconds=20)
-        letters = [json.loads(text) for text in stand.redis.call("LRANGE", KEY + "dead", 0, -1)]
+        letters = flow.letters(stand.redis)
         equal(sorted(received(stand)), ["m1", "m4", "m6"], "received")
         reasons = {letter.get("id"): letter["reason"] for letter in letters}
         equal((reasons["m2"], reasons["m3"]), ("outcome_unknown", "outcome_unknown"), "reasons of those under hold")

@@ -16,7 +16,7 @@ from tap import equal
 
 COMMANDS = ("campaign send", "campaign status", "client new", "enqueue", "status", "settings")
 REJECT_THE_FIRST = [{"match": {"to": flow.number(1)}, "times": 0, "do": "400", "code": "x", "message": "no"}]
-PLACES = ("ready", "delayed", "in_flight", "sent", "dead", "parked", "cancelled")
+PLACES = ("ready", "delayed", "in_flight", "sent", "dead", "parked", "cancelled", "purged")
 
 
 def enqueue(stand, *items):
@@ -79,7 +79,7 @@ def test_sent_and_dead_messages_are_counted_with_the_reason_of_their_death():
         found = expect_places(stand, 4, sent=3, dead=1)
         equal(found["counters"]["dead:rejected"], 1, "deaths by reason")
         table = stand.herald("status", check=True).out
-        assert re.search(r"Deaths, by reason\n +rejected +1\n", table), table
+        assert re.search(r"Dead letters, by reason\n +rejected +1\n", table), table
 
 
 def test_what_others_push_is_uncounted_until_a_worker_meets_it():
@@ -149,7 +149,7 @@ def test_what_is_in_redis_does_not_steer_the_terminal():
 def test_the_JSON_of_status_has_stable_fields():
     with Stand() as stand:
         fields = {"org", "accepted", "places", "ready", "sum", "uncounted", "balanced", "due_in_ms", "window_used",
-                  "hold", "audit", "counters", "workers"}
+                  "hold", "polled", "audit", "counters", "workers"}
         equal(set(stand.status()), fields, "fields")
 
 

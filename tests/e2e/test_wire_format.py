@@ -8,6 +8,7 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import flow
 import jsonschema
 import tap
 from stand import BUILD, ROOT, Stand, wait_until
@@ -17,7 +18,7 @@ DOCS = (ROOT / "docs" / "wire-format.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "envelope.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 READY = "herald:{default}:ready"
-DEAD = "herald:{default}:dead"
+DEAD = "herald:{default}:dead:letters"
 DELAYED = "herald:{default}:delayed"
 
 SMS = {
@@ -148,7 +149,7 @@ BROKEN = [b"", b" ", b"Hi", b'{"payload":', b"{} {}", b'{"a":"\xff"}', b'{"a":"\
 
 
 def dead_letters(stand):
-    return [json.loads(text) for text in stand.redis.call("LRANGE", DEAD, 0, -1)]
+    return flow.letters(stand.redis)
 
 
 def test_every_example_fits_the_schema():
@@ -185,8 +186,8 @@ def test_what_the_schema_refuses_is_a_dead_letter_that_names_the_field():
         for text in texts:
             stand.redis.call("LPUSH", READY, text)
         stand.worker("--threads", "1", "--in-flight", "1").wait_ready()
-        wait_until(lambda: stand.redis.call("LLEN", DEAD) >= len(texts), "every message to be dead")
-        letters = dead_letters(stand)[::-1]
+        wait_until(lambda: stand.redis.call("HLEN", DEAD) >= len(texts), "every message to be dead")
+        letters = dead_letters(stand)
         actual = [(letter["reason"], letter.get("field")) for letter in letters]
         for (envelope, code, field), found in zip(INVALID, actual):
             equal(found, (code, field), json.dumps(envelope)[:300])
@@ -201,7 +202,7 @@ def test_bytes_that_are_no_json_are_kept_as_they_came_and_stop_nobody():
             stand.redis.call("LPUSH", READY, json.dumps({"id": f"good-{number}", "payload": SMS, **CONSENT}))
         stand.worker().wait_ready()
         wait_until(lambda: len(sandbox.ledger()) >= len(BROKEN), "the good ones to arrive")
-        wait_until(lambda: stand.redis.call("LLEN", DEAD) >= len(BROKEN), "the bad ones to be dead")
+        wait_until(lambda: stand.redis.call("HLEN", DEAD) >= len(BROKEN), "the bad ones to be dead")
         letters = dead_letters(stand)
         equal({letter["reason"] for letter in letters}, {"json_invalid"}, "reasons")
         kept = {letter["raw"].encode() for letter in letters if "raw" in letter}
@@ -248,13 +249,13 @@ def test_dead_letters_and_audit_entries_are_as_documented():
         held = {"id": "held", "campaign": "c", "on_unknown": "hold", "payload": SMS, **CONSENT}
         stand.redis.call("LPUSH", READY, json.dumps(held))
         worker = stand.worker("--threads", "1").wait_ready()
-        wait_until(lambda: stand.redis.call("LLEN", DEAD) == 1, "the dead letter")
+        wait_until(lambda: stand.redis.call("HLEN", DEAD) == 1, "the dead letter")
         stand.redis.call("LPUSH", READY, json.dumps({"id": "fine", "payload": SMS, **CONSENT}), "{}")
         wait_until(lambda: stand.redis.call("XLEN", "herald:{default}:audit") == 3, "three audit entries")
         worker.terminate()
         letters = dead_letters(stand)
         equal({letter["reason"] for letter in letters}, {"outcome_unknown", "field_missing"}, "reasons")
-        documented(*letters, letters[-1]["last"])
+        documented(*letters, letters[0]["last"])
         assert shown <= names_in_tables(), shown
         entries = [json.loads(fields[1]) for _, fields in stand.redis.call("XRANGE", "herald:{default}:audit", "-", "+")]
         documented(*entries)

@@ -135,7 +135,7 @@ static const char look_script[] =
     "each('parked:*', function(key, name)\n"
     "  for _, item in ipairs(redis.call('LRANGE', key, 0, -1)) do say('parked', name, item) end end)\n"
     "for _, name in ipairs(redis.call('SMEMBERS', k .. 'parked')) do say('has parked', name) end\n"
-    "for _, item in ipairs(redis.call('LRANGE', k .. 'dead', 0, -1)) do\n"
+    "for _, item in ipairs(redis.call('HVALS', k .. 'dead:letters')) do\n"
     "  say('dead', (string.gsub(item, '\"dead_at\":%d+', '\"dead_at\":0'))) end\n"
     "each('message:*', function(key, id)\n"
     "  local at = redis.call('HMGET', key, 'state', 'provider_id') say('message', id, at[1], at[2] or '-') end)\n"
@@ -202,7 +202,8 @@ static int expect_place(const struct world *world, char *out, int used)
             return add_line(out, used, "dead " BURIED);
         return add_line(out, used,
                         "dead {\"id\":\"m1\",\"campaign\":\"" CAMPAIGN "\",\"dead_at\":0,\"reason\":"
-                        "\"outcome_unknown\",\"detail\":\"" UNKNOWN_TEXT "\",\"attempts\":0,\"envelope\":%s}",
+                        "\"outcome_unknown\",\"detail\":\"" UNKNOWN_TEXT
+                        "\",\"attempts\":0,\"deaths\":1,\"envelope\":%s}",
                         text);
     case SENT:
     case CANCELLED:
@@ -781,8 +782,9 @@ static void set_campaign(struct model *model, enum store_campaign_state state, e
         world->campaign == NO_CAMPAIGN || (world->campaign == CANCELLED_FOR_GOOD && to != CANCELLED_FOR_GOOD);
     bool moves = !is_refused && world->place == PARKED && to != PAUSED;
     struct reason why = {""};
+    static const struct audit_by by = {"test", ""};
     int64_t moved = -1;
-    int rc = store_set_campaign(model->store, CAMPAIGN, state, &moved, PATIENCE_MS, &why);
+    int rc = store_set_campaign(model->store, CAMPAIGN, state, &by, &moved, PATIENCE_MS, &why);
 
     expect_number(model, "rc of campaign", rc,
                   !is_refused                      ? 0
@@ -1222,6 +1224,7 @@ static void test_a_message_is_in_one_place_after_each_step_of_long_sequences_at_
 /* --- what the reaper writes --- */
 
 /* The in-flight entry `held` of a worker without a lease, reaped; answers what is on `list` then. */
+/* `list` NULL: it is to become a dead letter. */
 static void reap_one(struct model *model, const char *held, const char *list, char found[TEXT_MAX])
 {
     struct redis_reply *reply;
@@ -1238,7 +1241,10 @@ static void reap_one(struct model *model, const char *held, const char *list, ch
     store_reap(model->store, HOUR_MS, on_reaped, &taken);
     finish(model->store);
     assert_int_equal(taken, 1);
-    reply = redis_server_call(model->server, "LRANGE", list, "0", "-1", NULL);
+    if (list)
+        reply = redis_server_call(model->server, "LRANGE", list, "0", "-1", NULL);
+    else
+        reply = redis_server_call(model->server, "HVALS", KEY ":dead:letters", NULL);
     assert_int_equal(redis_reply_count(reply), 1);
     (void)snprintf(found, TEXT_MAX, "%s", redis_reply_text(redis_reply_at(reply, 0), NULL));
     redis_reply_free(reply);
@@ -1299,18 +1305,18 @@ static void test_the_reaper_buries_what_is_to_be_held_with_an_id_and_without(voi
         {"H{\"id\":\"m1\",\"on_unknown\":\"hold\",\"a\":1.0,\"b\":[],\"herald\":{\"accepted_at\":5,\"attempts\":3}}",
          "{\"id\":\"m1\",\"dead_at\":",
          ",\"reason\":\"outcome_unknown\",\"detail\":\"" UNKNOWN_TEXT
-         "\",\"attempts\":3,\"envelope\":{\"redelivered\":1,"
+         "\",\"attempts\":3,\"deaths\":1,\"envelope\":{\"redelivered\":1,"
          "\"id\":\"m1\",\"on_unknown\":\"hold\",\"a\":1.0,\"b\":[],\"herald\":{\"accepted_at\":5,\"attempts\":3}}}",
          true, true},
         {"N{\"on_unknown\":\"hold\",\"a\":1.0,\"b\":[]}", "{\"id\":\"\",\"dead_at\":",
          ",\"reason\":\"outcome_unknown\",\"detail\":\"" UNKNOWN_TEXT
-         "\",\"attempts\":0,\"envelope\":{\"redelivered\":1,"
+         "\",\"attempts\":0,\"deaths\":1,\"envelope\":{\"redelivered\":1,"
          "\"on_unknown\":\"hold\",\"a\":1.0,\"b\":[]}}",
          false, false},
         {"N{\"redelivered\":1,\"id\":7,\"campaign\":null,\"on_unknown\":\"hold\",\"herald\":[]}",
          "{\"id\":\"\",\"dead_at\":",
          ",\"reason\":\"outcome_unknown\",\"detail\":\"" UNKNOWN_TEXT
-         "\",\"attempts\":0,\"envelope\":{\"redelivered\":2,"
+         "\",\"attempts\":0,\"deaths\":1,\"envelope\":{\"redelivered\":2,"
          "\"id\":7,\"campaign\":null,\"on_unknown\":\"hold\",\"herald\":[]}}",
          false, false},
     };
@@ -1320,7 +1326,7 @@ static void test_the_reaper_buries_what_is_to_be_held_with_an_id_and_without(voi
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         size_t before = strlen(table[i].before), digits;
 
-        reap_one(model, table[i].held, KEY ":dead", found);
+        reap_one(model, table[i].held, NULL, found);
         assert_memory_equal(found, table[i].before, before);
         digits = strspn(found + before, "0123456789");
         assert_int_equal(digits, 13);

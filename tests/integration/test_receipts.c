@@ -796,7 +796,8 @@ static void test_a_cancelled_message_says_so_wherever_it_was(void **state)
     set_field(fixture, KEY ":campaign:spring", "state", "paused");
     assert_int_equal(check(fixture), STORE_PARKED);
     assert_string_equal(read_message(fixture->store, "m1")->state, "accepted");
-    assert_int_equal(store_set_campaign(fixture->store, "spring", STORE_CANCELLED_FOR_GOOD, &moved, PATIENCE_MS, &why),
+    assert_int_equal(store_set_campaign(fixture->store, "spring", STORE_CANCELLED_FOR_GOOD,
+                                        &(struct audit_by){.actor = "cli:test"}, &moved, PATIENCE_MS, &why),
                      0);
     assert_int_equal(moved, 1);
     assert_string_equal(read_message(fixture->store, "m1")->state, "cancelled");

@@ -206,10 +206,10 @@ static int64_t places_in_all(struct fixture *fixture)
     return ask(
         fixture, "EVAL",
         "local sum, k = 0, '" KEY ":'\n"
-        "for _, list in ipairs({'ready:high', 'ready', 'ready:low', 'dead'}) do\n"
+        "for _, list in ipairs({'ready:high', 'ready', 'ready:low'}) do\n"
         "  sum = sum + redis.call('LLEN', k .. list) end\n"
         "for _, name in ipairs(redis.call('KEYS', k .. 'inflight:*')) do sum = sum + redis.call('HLEN', name) end\n"
-        "return sum + redis.call('ZCARD', k .. 'delayed') +\n"
+        "return sum + redis.call('ZCARD', k .. 'delayed') + redis.call('HLEN', k .. 'dead:letters') +\n"
         "  tonumber(redis.call('HGET', k .. 'counts', 'sent') or 0)",
         "0");
 }
@@ -927,8 +927,9 @@ static void test_outcomes_reported_while_there_is_no_memory_are_recorded_once(vo
 
 static void test_a_key_of_a_wrong_type_loses_no_message_whichever_step_meets_it(void **state)
 {
-    static const char *const names[] = {"ready:high", "ready",  "ready:low",   "delayed",   "dead",           "counts",
-                                        "audit",      "window", "inflight:w1", "message:a", "campaign:spring"};
+    static const char *const names[] = {"ready:high",      "ready",      "ready:low",   "delayed",       "dead:letters",
+                                        "counts",          "audit",      "window",      "inflight:w1",   "message:a",
+                                        "campaign:spring", "dead:index", "dead:counts", "dead:campaigns"};
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -1369,7 +1370,7 @@ static void compare(struct model *model)
     }
     assert_int_equal(found, live);
     assert_int_equal(live, model->live);
-    assert_int_equal(ask(model->fixture, "LLEN", KEY ":dead", NULL), model->dead);
+    assert_int_equal(ask(model->fixture, "HLEN", KEY ":dead:letters", NULL), model->dead);
     if (model->sent > 0)
         assert_int_equal(ask(model->fixture, "HGET", KEY ":counts", "sent"), model->sent);
     if (model->accepted > 0)

@@ -64,9 +64,15 @@ def count(stand, name):
     return counts(stand).get(name, 0)
 
 
+def letters(redis, key=KEY):
+    """The documents of all dead letters, oldest first."""
+    tickets = [ticket for ticket, _ in redis.call("XRANGE", key + "dead:index", "-", "+")]
+    return list(map(json.loads, redis.call("HMGET", key + "dead:letters", *tickets))) if tickets else []
+
+
 def dead(stand):
     """The dead letters by the id of their message."""
-    return {letter["id"]: letter for letter in map(json.loads, stand.redis.call("LRANGE", KEY + "dead", 0, -1))}
+    return {letter["id"]: letter for letter in letters(stand.redis)}
 
 
 def delayed(stand):
@@ -88,7 +94,7 @@ PLACES = """
 local key, flying = KEYS[1], 0
 for _, name in ipairs(redis.call('KEYS', key .. 'inflight:*')) do flying = flying + redis.call('HLEN', name) end
 return {redis.call('LLEN', key .. 'ready:high') + redis.call('LLEN', key .. 'ready') + redis.call('LLEN', key .. 'ready:low'),
-  redis.call('ZCARD', key .. 'delayed'), flying, redis.call('LLEN', key .. 'dead'),
+  redis.call('ZCARD', key .. 'delayed'), flying, redis.call('HLEN', key .. 'dead:letters'),
   tonumber(redis.call('HGET', key .. 'counts', 'sent') or 0)}
 """
 

@@ -53,7 +53,7 @@ class Client:
         return self.request("GET", path, headers=headers)
 
     def post(self, path, body=None, key=None, headers=None):
-        """`body`: bytes as they are, anything else as JSON."""
+        """`body`: bytes as they are, an iterator of them in chunks, anything else as JSON."""
         headers = dict(headers or {})
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -61,7 +61,7 @@ class Client:
 
     def request(self, method, path, body=None, headers=None):
         headers = dict(headers or {})
-        if body is not None and not isinstance(body, bytes):
+        if body is not None and not isinstance(body, bytes) and not hasattr(body, "__next__"):
             body = json.dumps(body).encode()
         if body is not None:
             headers.setdefault("Content-Type", "application/json")

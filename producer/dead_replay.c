@@ -1,0 +1,340 @@
+#include "producer/dead_replay.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/json_span.h"
+#include "common/mem.h"
+#include "common/merge_patch.h"
+
+#define STEP_BYTES   ((size_t)4 << 20)  /* of envelopes in one step; one that is larger goes alone */
+#define STEP_MAX     ((size_t)16 << 20) /* what STEP_BYTES, one envelope more, and its patch fit in */
+#define PUMP_EACH    32                 /* letters: Redis is fed while envelopes are made */
+#define WAIT_EACH_MS 100                /* how often a waiting job asks whether to go on */
+
+/* One letter on its way. */
+struct item {
+    struct store_letter letter;
+    char id[ID_SIZE];
+    enum priority priority;
+    size_t start, len; /* of its envelope in `bytes` */
+};
+
+struct step {
+    size_t count;
+    struct item items[DEAD_BATCH_MAX];
+    struct buf bytes;
+};
+
+struct run {
+    struct store *store;
+    const struct dead_job *job;
+    struct dead_tally *tally;
+    struct dead_walk *walk;
+    struct store_take_run take;
+    struct step next;                  /* being made */
+    struct item asked[DEAD_BATCH_MAX]; /* asked for, without an answer */
+    size_t asked_count;
+    int rc;            /* of the last answer */
+    int64_t window_ms; /* when the pace's window began, monotonic; its allowance used so far: */
+    int64_t window_used;
+    struct buf patched;
+};
+
+int dead_patch_check(const struct json *patch, struct reason *why)
+{
+    static const char *const own[] = {"id", "campaign", "herald", "v", "redelivered"};
+
+    if (json_kind(patch) != JSON_OBJECT) {
+        reason_set(why, "a patch is a JSON object in the shape of the envelope, not %s",
+                   json_kind_name(json_kind(patch)));
+        return ERR_INVALID;
+    }
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (json_has(patch, own[i])) {
+            reason_set(why, "the patch must not change /%s: by that the message is known and counted", own[i]);
+            return ERR_INVALID;
+        }
+    }
+    return 0;
+}
+
+/* --- one letter --- */
+
+static int read_envelope(struct run *run, struct span document, struct envelope *ret, struct refusal *why)
+{
+    const struct envelope_rules rules = {.origins = run->job->origins};
+    struct span bytes = json_span(document, "envelope");
+    struct json *json = NULL;
+    struct reason reason = {""};
+
+    *ret = (struct envelope){.json = NULL};
+    if (!bytes.data)
+        return refuse(why, "json_invalid", "", "it was no JSON object: there is nothing that could be sent");
+    if (run->job->patch) {
+        if (json_parse(&json, bytes.data, bytes.len, &reason) != 0)
+            return refuse(why, "json_invalid", "", "%s", reason.text);
+        json = merge_patch(json, run->job->patch);
+        buf_reset(&run->patched);
+        json_print(json, &run->patched);
+        json_free(json);
+        bytes = (struct span){run->patched.data, run->patched.len};
+    }
+    return envelope_read(ret, bytes.data, bytes.len, &rules, dead_walk_now_ms(run->walk), why);
+}
+
+/* A new life: nothing burnt, its history kept, and how often it died. `redelivered` stays, so that a late answer of the
+ * worker that was lost with it still ends it. */
+static void begin_anew(struct envelope *envelope, const struct store_letter *letter, struct span document,
+                       int64_t now_ms)
+{
+    struct progress_state *progress = &envelope->progress;
+    struct span deaths = json_span(document, "deaths");
+    int64_t counted = 0;
+
+    if (deaths.data && deaths.len < 8)
+        counted = strtoll(deaths.data, NULL, 10); /* a comma or a bracket follows */
+    if (counted < progress->deaths)
+        counted = progress->deaths;
+    if (progress->accepted_at_ms == 0)
+        progress->accepted_at_ms = letter->at_ms; /* it was counted when it died */
+    progress->attempts = progress->forbidden = progress->deferrals = 0;
+    progress->deaths = counted < 1 ? 1 : counted < ENVELOPE_COUNT_MAX ? counted : ENVELOPE_COUNT_MAX;
+    progress->replayed_at_ms = now_ms;
+}
+
+/* Adds the letter's envelope to the step, or says why it cannot go back. */
+static int prepare(struct run *run, const struct store_letter *letter, struct span document, struct refusal *why)
+{
+    struct step *step = &run->next;
+    struct item *item = &step->items[step->count];
+    struct envelope envelope;
+    int64_t now_ms = dead_walk_now_ms(run->walk);
+    int rc = read_envelope(run, document, &envelope, why);
+
+    if (rc == 0 && envelope.expires_at_ms > 0 && envelope.expires_at_ms <= now_ms)
+        rc = refuse(why, "expired", "/expires_at", "its own expires_at is over; --edit may give it another");
+    if (rc == 0) {
+        begin_anew(&envelope, letter, document, now_ms);
+        item->letter = *letter;
+        (void)snprintf(item->id, sizeof(item->id), "%s", envelope.id);
+        item->priority = run->job->has_priority ? run->job->priority : envelope.priority;
+        item->start = step->bytes.len;
+        envelope_write(&envelope, NULL, &step->bytes);
+        item->len = step->bytes.len - item->start;
+        if (step->bytes.overflow || item->len > JSON_MAX_BYTES) {
+            step->bytes.overflow = false;
+            step->bytes.len = item->start;
+            rc = refuse(why, "json_invalid", "", "it would be larger than a message may be");
+        } else {
+            step->count++;
+        }
+    }
+    envelope_clear(&envelope);
+    return rc;
+}
+
+static void take_letter(struct run *run, const struct store_letter *letter, const struct span *document)
+{
+    struct item *item = &run->next.items[run->next.count];
+    struct refusal why;
+
+    run->tally->matched++;
+    if (run->job->is_purge) {
+        *item = (struct item){.letter = *letter};
+        (void)snprintf(item->id, sizeof(item->id), "%s", letter->id);
+        run->next.count++;
+    } else if (prepare(run, letter, *document, &why) != 0) {
+        run->tally->refused++;
+        if (run->job->left)
+            run->job->left(run->job->context, letter, why.code, why.text);
+    }
+}
+
+/* --- steps --- */
+
+static void on_taken(void *context, int rc, const enum store_taken *answers, size_t count)
+{
+    struct run *run = context;
+
+    run->rc = rc;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        switch (answers[i]) {
+        case STORE_LETTER_TAKEN:
+            run->tally->done++;
+            break;
+        case STORE_LETTER_GONE:
+            run->tally->gone++;
+            break;
+        case STORE_LETTER_SENT:
+            run->tally->sent++;
+            if (run->job->left)
+                run->job->left(run->job->context, &run->asked[i].letter, "sent",
+                               "a late answer said that it was sent after all");
+            break;
+        }
+    }
+    run->asked_count = 0;
+}
+
+/* Waits until the step before is answered; one step at a time is what makes a repeated one harmless to count. */
+static int await(struct run *run, struct reason *why)
+{
+    int rc = store_finish(run->store, 0, run->job->patience_ms, why);
+
+    if (rc == 0 && run->rc != 0) {
+        reason_set(why, "Redis refused a step on the dead letters; the log above has its reason");
+        rc = ERR_STATE;
+    }
+    return rc;
+}
+
+static int submit(struct run *run, struct reason *why)
+{
+    struct store_take takes[DEAD_BATCH_MAX];
+    struct step *step = &run->next;
+    int rc = 0;
+
+    if (step->count == 0)
+        return 0;
+    if (run->job->is_dry) {
+        run->tally->done += (int64_t)step->count;
+    } else {
+        rc = await(run, why);
+        for (size_t i = 0; rc == 0 && i < step->count; i++) {
+            run->asked[i] = step->items[i];
+            takes[i] = (struct store_take){
+                .letter = &run->asked[i].letter,
+                .id = run->asked[i].id,
+                .priority = step->items[i].priority,
+                .envelope = {buf_str(&step->bytes) + step->items[i].start, step->items[i].len},
+            };
+        }
+        if (rc == 0) {
+            run->asked_count = step->count;
+            run->window_used += (int64_t)step->count;
+            store_dead_take(run->store, &run->take, takes, step->count, on_taken, run);
+            (void)store_pump(run->store, NULL); /* on its way; what fails shows when it is waited for */
+        }
+    }
+    step->count = 0;
+    buf_reset(&step->bytes);
+    return rc;
+}
+
+static bool may_go_on(struct run *run)
+{
+    run->tally->seen = dead_walk_seen(run->walk);
+    if (run->job->go_on && !run->job->go_on(run->job->context, run->tally))
+        run->tally->was_stopped = true;
+    return !run->tally->was_stopped;
+}
+
+static int64_t left_of_limit(const struct run *run)
+{
+    if (run->job->limit == 0)
+        return DEAD_BATCH_MAX;
+    return run->job->limit - run->tally->done - (int64_t)run->asked_count;
+}
+
+/* How many letters the next step may have. Waits for the answer of the step before, or for the pace, when that decides;
+ * 0: it is time to end. */
+static int allowance(struct run *run, int64_t *ret, struct reason *why)
+{
+    const struct rate *rate = &run->job->rate;
+    int64_t most = left_of_limit(run);
+    int rc = 0;
+
+    *ret = 0;
+    if (most <= 0 && run->asked_count > 0) { /* of those some may turn out to be gone */
+        rc = await(run, why);
+        most = left_of_limit(run);
+    }
+    if (rc == 0 && rate->limit > 0 && !run->job->is_dry && run->window_used >= rate->limit) {
+        rc = await(run, why);
+        run->window_ms = clock_mono_ms(); /* from the last step of the window that is full: never more than the pace */
+        while (may_go_on(run) && clock_mono_ms() - run->window_ms < rate->window_ms) {
+            int64_t left_ms = rate->window_ms - (clock_mono_ms() - run->window_ms);
+
+            (void)poll(NULL, 0, (int)(left_ms < WAIT_EACH_MS ? left_ms : WAIT_EACH_MS));
+        }
+        run->window_used = 0;
+    }
+    if (rate->limit > 0 && !run->job->is_dry && most > rate->limit - run->window_used)
+        most = rate->limit - run->window_used;
+    if (rc == 0 && most > 0 && may_go_on(run))
+        *ret = most < DEAD_BATCH_MAX ? most : DEAD_BATCH_MAX;
+    return rc;
+}
+
+/* All letters of a batch; false in `ret_goes_on` when the job has come to its end before. */
+static int run_batch(struct run *run, const struct dead_batch *batch, bool *ret_goes_on, struct reason *why)
+{
+    size_t at = 0;
+    int64_t most;
+    int rc = 0;
+
+    while (rc == 0 && at < batch->count) {
+        rc = allowance(run, &most, why);
+        if (rc != 0 || most == 0)
+            break;
+        for (; at < batch->count && (int64_t)run->next.count < most && run->next.bytes.len < STEP_BYTES; at++) {
+            take_letter(run, &batch->letters[at], batch->documents ? &batch->documents[at] : NULL);
+            if (at % PUMP_EACH == 0)
+                (void)store_pump(run->store, NULL);
+        }
+        rc = submit(run, why);
+    }
+    *ret_goes_on = rc == 0 && at == batch->count;
+    return rc;
+}
+
+int dead_job_run(struct store *store, const struct dead_job *job, struct dead_tally *ret, struct reason *why)
+{
+    struct run *run = mem_zalloc(1, sizeof(*run));
+    struct dead_batch batch = {.count = 1};
+    bool goes_on = true;
+    int rc;
+
+    *ret = (struct dead_tally){0};
+    run->store = store;
+    run->job = job;
+    run->tally = ret;
+    buf_init(&run->next.bytes, STEP_MAX);
+    buf_init(&run->patched, 2 * JSON_MAX_BYTES + DEAD_PATCH_MAX);
+    store_take_begin(&run->take, job->by);
+    run->take.is_purge = job->is_purge;
+    run->take.is_edited = job->patch != NULL;
+    rc = dead_walk_open(&run->walk, store, job->filter, job->letter, !job->is_purge, job->patience_ms, why);
+    if (rc == 0)
+        ret->total = dead_walk_total(run->walk);
+    while (rc == 0 && goes_on && batch.count > 0) {
+        rc = dead_walk_next(run->walk, &batch, why);
+        if (rc == 0)
+            rc = run_batch(run, &batch, &goes_on, why);
+    }
+    if (rc == 0)
+        rc = await(run, why);
+    ret->unsure = (int64_t)run->asked_count;
+    if (run->walk)
+        ret->seen = dead_walk_seen(run->walk);
+    if (rc != 0)
+        store_drop(store); /* what is pending would call back into this run */
+    dead_walk_close(run->walk);
+    buf_clear(&run->next.bytes);
+    buf_clear(&run->patched);
+    free(run);
+    return rc;
+}
+
+void dead_tally_write_json(const struct dead_job *job, const struct dead_tally *tally, struct buf *json)
+{
+    buf_printf(json,
+               "{\"%s\":%" PRId64 ",\"dry_run\":%s,\"matched\":%" PRId64 ",\"refused\":%" PRId64
+               ",\"sent_after_all\":%" PRId64 ",\"gone\":%" PRId64 ",\"unsure\":%" PRId64 ",\"stopped\":%s}",
+               job->is_purge ? "purged" : "replayed", tally->done, job->is_dry ? "true" : "false", tally->matched,
+               tally->refused, tally->sent, tally->gone, tally->unsure, tally->was_stopped ? "true" : "false");
+}
