@@ -14,7 +14,7 @@ from flow import KEY, QUICK, READY, message, messages, push
 from stand import ROOT, Stand, wait_until
 from tap import equal
 
-COMMANDS = ("campaign send", "campaign status", "enqueue", "status", "settings")
+COMMANDS = ("campaign send", "campaign status", "client new", "enqueue", "status", "settings")
 REJECT_THE_FIRST = [{"match": {"to": flow.number(1)}, "times": 0, "do": "400", "code": "x", "message": "no"}]
 PLACES = ("ready", "delayed", "in_flight", "sent", "dead", "parked", "cancelled", "purged")
 
@@ -231,7 +231,7 @@ def test_help_of_every_command_mentions_every_option():
 
 
 def source_of(command):
-    files = {"settings": "settings_command.c"}
+    files = {"client new": "client.c", "settings": "settings_command.c"}
     return files.get(command, command.replace(" ", "_") + ".c")
 
 
