@@ -182,6 +182,10 @@ enum exit_status dead_command_run(const struct command_call *call, const struct 
     job.go_on = go_on;
     job.left = name_left;
     job.context = &showing;
+    if (rc == 0 && choice->id && choice->filter) {
+        reason_set(&why, "an ID and --filter: one of them is enough");
+        rc = ERR_INVALID;
+    }
     if (rc == 0)
         rc = audit_check_by(&by, &why);
     if (rc == 0)

@@ -136,7 +136,8 @@ static int prepare(struct run *run, const struct store_letter *letter, struct sp
     return rc;
 }
 
-static void take_letter(struct run *run, const struct store_letter *letter, const struct span *document)
+/* `document` is absent for a purge. */
+static void take_letter(struct run *run, const struct store_letter *letter, struct span document)
 {
     struct item *item = &run->next.items[run->next.count];
     struct refusal why;
@@ -146,7 +147,7 @@ static void take_letter(struct run *run, const struct store_letter *letter, cons
         *item = (struct item){.letter = *letter};
         (void)snprintf(item->id, sizeof(item->id), "%s", letter->id);
         run->next.count++;
-    } else if (prepare(run, letter, *document, &why) != 0) {
+    } else if (prepare(run, letter, document, &why) != 0) {
         run->tally->refused++;
         if (run->job->left)
             run->job->left(run->job->context, letter, why.code, why.text);
@@ -281,7 +282,7 @@ static int run_batch(struct run *run, const struct dead_batch *batch, bool *ret_
         if (rc != 0 || most == 0)
             break;
         for (; at < batch->count && (int64_t)run->next.count < most && run->next.bytes.len < STEP_BYTES; at++) {
-            take_letter(run, &batch->letters[at], batch->documents ? &batch->documents[at] : NULL);
+            take_letter(run, &batch->letters[at], batch->documents ? batch->documents[at] : (struct span){NULL, 0});
             if (at % PUMP_EACH == 0)
                 (void)store_pump(run->store, NULL);
         }

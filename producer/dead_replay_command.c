@@ -110,10 +110,6 @@ static enum exit_status run_command(const struct command_call *call)
     struct reason why = {""};
     enum exit_status status;
 
-    if (choice.id && choice.filter) {
-        reason_set(&why, "an ID and --filter: one of them is enough");
-        return command_fail(ERR_INVALID, &why);
-    }
     if (options->to_priority) {
         job.has_priority = true;
         job.priority = find_priority(options->to_priority);
