@@ -13,16 +13,42 @@ expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 local step, answer = string.match(call('GET', run) or '', '^(%d+) (%a*)$')
 if step == ARGV[2] then return answer end
-local answers, taken, back, died = {}, {}, {}, {}
-local letters, messages, stream = key('dead:letters'), key('message:'), key('audit')
--- Everything that can be is gathered, and written once for the whole step.
-local function take(i)
-  local reason, campaign, id, list = ARGV[i + 1], ARGV[i + 2], ARGV[i + 5], ARGV[i + 6]
-  local message = messages .. id
-  local was = id ~= '' and redis.pcall('HGET', message, 'state')
-  if list ~= '' and was == 'sent' then return call('HEXISTS', letters, ARGV[i]) == 1 and 's' or 'g' end
-  if call('HDEL', letters, ARGV[i]) == 0 then return 'g' end
-  taken[#taken + 1] = ARGV[i]
+local answers, wanted, tickets, back, died = {}, {}, {}, {}, {}
+local stream = key('audit')
+for i = 5, #ARGV, 9 do
+  local id = ARGV[i + 5]
+  local was = id ~= '' and redis.pcall('HGET', key('message:' .. id), 'state')
+  if ARGV[i + 6] ~= '' and was == 'sent' then
+    answers[#answers + 1] = call('HEXISTS', key('dead:letters'), ARGV[i]) == 1 and 's' or 'g'
+  else
+    answers[#answers + 1] = 'g'
+    wanted[#wanted + 1] = {at = i, answer = #answers, was = type(was) == 'string' and was}
+    tickets[#tickets + 1] = ARGV[i]
+  end
+end
+-- All at once, as it nearly always is. When some are gone, the index, which still has the others, tells which.
+local function take_all()
+  local taken = {}
+  if #tickets == 0 then return taken end
+  if call('HDEL', key('dead:letters'), unpack(tickets)) == #tickets then
+    call('XDEL', key('dead:index'), unpack(tickets))
+    return wanted
+  end
+  for w, ticket in ipairs(tickets) do
+    if call('XDEL', key('dead:index'), ticket) == 1 then taken[#taken + 1] = wanted[w] end
+  end
+  return taken
+end
+-- What was forgotten of a message (--keep) stays so until it ends again.
+local function note_state(item, id, list)
+  if not item.was or item.was == 'sent' then return end
+  redis.pcall('HSET', key('message:' .. id), 'state', list ~= '' and 'accepted' or 'purged', 'at', now, 'reason', '', 'letter', '')
+  call('PEXPIRE', key('message:' .. id), keep_ms)
+end
+for _, item in ipairs(take_all()) do
+  local i = item.at
+  local reason, campaign, list = ARGV[i + 1], ARGV[i + 2], ARGV[i + 6]
+  answers[item.answer] = 'y'
   count_letter(reason, campaign, ARGV[i + 3], tonumber(ARGV[i + 4]), -1)
   died[campaign] = died[campaign] or {}
   died[campaign][reason] = (died[campaign][reason] or 0) + 1
@@ -30,15 +56,9 @@ local function take(i)
     back[list] = back[list] or {}
     table.insert(back[list], ARGV[i + 7])
   end
-  if id ~= '' and was ~= 'sent' then
-    redis.pcall('HSET', message, 'state', list ~= '' and 'accepted' or 'purged', 'at', now, 'reason', '', 'letter', '')
-    call('PEXPIRE', message, keep_ms)
-  end
+  note_state(item, ARGV[i + 5], list)
   call('XADD', stream, 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 8])
-  return 'y'
 end
-for i = 5, #ARGV, 9 do answers[#answers + 1] = take(i) end
-if #taken > 0 then call('XDEL', key('dead:index'), unpack(taken)) end -- one call: each looks for the new first entry
 for list, envelopes in pairs(back) do call('LPUSH', key(list), unpack(envelopes)) end
 for campaign, reasons in pairs(died) do
   for reason, many in pairs(reasons) do
