@@ -172,40 +172,70 @@ static void on_taken(struct request *request, const struct redis_reply *reply)
     free(answers);
 }
 
-static void add_take(struct request *request, const struct store_take_run *run, const struct store_take *item,
-                     struct buf *audit)
+/* What many letters of a step have in common. */
+struct kind {
+    const struct store_letter *letter; /* the first of the kind */
+    enum priority priority;
+};
+
+static bool is_of_kind(const struct kind *kind, const struct store_take *item)
 {
-    const struct store_letter *letter = item->letter;
+    const struct store_letter *one = kind->letter, *other = item->letter;
+
+    return kind->priority == item->priority && one->at_ms / HOUR_MS == other->at_ms / HOUR_MS &&
+           strcmp(one->reason, other->reason) == 0 && strcmp(one->campaign, other->campaign) == 0 &&
+           strcmp(one->channel, other->channel) == 0;
+}
+
+/* Which kind each letter is of, counted from 1. Returns how many there are. */
+static size_t sort_into_kinds(const struct store_take *items, size_t count, struct kind *kinds, size_t *kind_of)
+{
+    size_t kind_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+
+        while (k < kind_count && !is_of_kind(&kinds[k], &items[i]))
+            k++;
+        if (k == kind_count)
+            kinds[kind_count++] = (struct kind){items[i].letter, items[i].priority};
+        kind_of[i] = k + 1;
+    }
+    return kind_count;
+}
+
+static void add_kind(struct request *request, const struct store_take_run *run, const struct kind *kind)
+{
+    const struct store_letter *letter = kind->letter;
     const struct audit_action action = {
         .what = run->is_purge ? "purge" : "replay",
         .by = run->by,
         .at_ms = clock_wall_ms(),
-        .id = item->id,
         .campaign = letter->campaign,
         .count = -1,
         .is_edited = run->is_edited,
     };
+    struct buf audit;
 
-    buf_reset(audit);
-    audit_action_write(&action, audit);
-    request_text(request, letter->ticket);
+    buf_init(&audit, AUDIT_ACTION_MAX);
+    audit_action_write(&action, &audit);
     request_text(request, letter->reason);
     request_text(request, letter->campaign);
     request_text(request, letter->channel);
     request_number(request, letter->at_ms);
-    request_text(request, item->id);
-    request_text(request, run->is_purge ? "" : store_list_name(item->priority));
-    request_bytes(request, item->envelope.data, item->envelope.len);
-    request_bytes(request, audit->data, audit->len);
+    request_text(request, run->is_purge ? "" : store_list_name(kind->priority));
+    request_bytes(request, audit.data, audit.len);
+    buf_clear(&audit);
 }
 
 void store_dead_take(struct store *store, struct store_take_run *run, const struct store_take *items, size_t count,
                      store_taken_fn done, void *context)
 {
     struct request *request = request_script(store, SCRIPT_DEAD_TAKE, true, on_taken);
-    struct buf audit;
+    struct kind *kinds = mem_zalloc(count, sizeof(*kinds));
+    size_t *kind_of = mem_zalloc(count, sizeof(*kind_of));
+    size_t kind_count = sort_into_kinds(items, count, kinds, kind_of);
 
-    buf_init(&audit, AUDIT_ACTION_MAX);
     request->call.taken = done;
     request->context = context;
     request->count = (int64_t)count;
@@ -213,8 +243,16 @@ void store_dead_take(struct store *store, struct store_take_run *run, const stru
     request_number(request, ++run->step);
     request_number(request, store_limits(store)->keep_ms);
     request_number(request, store_limits(store)->audit_max);
-    for (size_t i = 0; i < count; i++)
-        add_take(request, run, &items[i], &audit);
-    buf_clear(&audit);
+    request_number(request, (int64_t)kind_count);
+    for (size_t k = 0; k < kind_count; k++)
+        add_kind(request, run, &kinds[k]);
+    for (size_t i = 0; i < count; i++) {
+        request_number(request, (int64_t)kind_of[i]);
+        request_text(request, items[i].letter->ticket);
+        request_text(request, items[i].id);
+        request_bytes(request, items[i].envelope.data, items[i].envelope.len);
+    }
+    free(kinds);
+    free(kind_of);
     request_submit(request);
 }

@@ -42,6 +42,8 @@ static void read_about(const char *text, size_t len, struct store_letter *ret)
     copy_part(ret->channel, sizeof(ret->channel), parts[2], lens[2]);
     copy_part(ret->code, sizeof(ret->code), parts[3], lens[3]);
     copy_part(ret->id, sizeof(ret->id), parts[4], lens[4]);
+    if (!id_is_valid(ret->id, strlen(ret->id)))
+        ret->id[0] = '\0';
     ret->at_ms = number_of(parts[5], lens[5]);
     ret->size = number_of(parts[6], lens[6]);
 }

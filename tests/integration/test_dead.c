@@ -366,8 +366,8 @@ static void test_a_replayed_message_has_a_new_life_and_keeps_what_happened(void 
     assert_int_equal(ask(fixture, "HGET", KEY ":campaign:spring", "replayed"), 1);
     assert_int_equal(ask(fixture, "HGET", KEY ":counts", "accepted"), 1);
     text_of(fixture, "return redis.call('XREVRANGE', '" KEY ":audit', '+', '-', 'COUNT', 1)[1][2][2]", found);
-    assert_non_null(strstr(found, "\"what\":\"replay\",\"actor\":\"cli:test\",\"reason\":\"because\",\"id\":\"m1\","
-                                  "\"campaign\":\"spring\"}"));
+    assert_non_null(strstr(found, "\"what\":\"replay\",\"actor\":\"cli:test\",\"reason\":\"because\","
+                                  "\"campaign\":\"spring\",\"id\":\"m1\"}"));
     assert_int_equal(letters(fixture), 0);
     assert_int_equal(ask(fixture, "EXISTS", KEY ":dead:counts", NULL), 0);
     assert_counted(fixture);
@@ -472,7 +472,7 @@ static void test_a_patch_leaves_alone_what_is_heralds_own(void **state)
         struct json *patch = patch_of(table[i].patch);
         struct reason why = {""};
 
-        assert_int_equal(dead_patch_check(patch, &why), table[i].rc);
+        assert_int_equal(reviver_check_patch(patch, &why), table[i].rc);
         json_free(patch);
     }
 }
