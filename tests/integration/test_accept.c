@@ -380,11 +380,11 @@ static void test_a_store_that_forgot_is_as_good_as_new(void **state)
     struct store_offer one = offer_of("m1", "k1", "print--1");
 
     store_accept(fixture->store, 0, &one, 1, on_accepted, &heard);
-    store_forget(fixture->store);
+    store_drop(fixture->store);
     assert_int_equal(store_pending(fixture->store), 0);
     assert_int_equal(heard.calls, 0);
     assert_string_equal(offer_one(fixture, one), "taken");
-    store_forget(fixture->store);
+    store_drop(fixture->store);
     assert_string_equal(offer_one(fixture, one), "once:m1");
     assert_int_equal(heard.calls, 0);
 }
