@@ -41,6 +41,9 @@ struct store {
     struct request *unsent;
     bool has_appended; /* something was queued on the connection since it was last pumped */
     size_t pending;
+
+    int64_t clock_least_ms, clock_most_ms; /* the org's time less clock_boot_ms */
+    bool has_clock;
 };
 
 static void load_scripts(struct store *store)
@@ -179,6 +182,22 @@ struct request *request_command(struct store *store, const char *command, reques
 
     request_text(request, command);
     return request;
+}
+
+void request_clock(struct request *request)
+{
+    const struct store *store = request->store;
+
+    request->asked_ms = clock_boot_ms();
+    request_number(request, store->has_clock ? request->asked_ms + store->clock_least_ms : 0);
+    request_number(request, store->has_clock ? request->asked_ms + store->clock_most_ms : 0);
+}
+
+void request_note_clock(const struct request *request, int64_t now_ms)
+{
+    request->store->clock_least_ms = now_ms - clock_boot_ms();
+    request->store->clock_most_ms = now_ms - request->asked_ms;
+    request->store->has_clock = true;
 }
 
 void request_submit(struct request *request)

@@ -1,7 +1,7 @@
 -- Makes messages dead letters. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, reason, dead
 -- letter, audit entry, 1 if its grant was not used. One whose ticket is gone was taken from us or buried before: nothing to do.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = now_ms()
+local now = wall_ms()
 expect('LLEN', 'dead')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')

@@ -3,7 +3,7 @@
 -- grant was not used. One whose ticket is gone was
 -- taken from us or put off before: nothing to do.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = now_ms()
+local now = wall_ms()
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')

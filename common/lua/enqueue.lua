@@ -2,7 +2,7 @@
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, campaign or '', then for each message: 16-byte key, list, due in ms or 0,
 -- envelope. Answers one character a message: 1 accepted, 0 seen before.
 local keep_ms, dedup_ms, memory_ms, campaign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local now = now_ms()
+local now = wall_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
@@ -14,7 +14,7 @@ if campaign ~= '' then
 else
   -- Sets for thirds of the time that a key is remembered, so that memory is given back a whole set at a time.
   local width = math.max(1, math.ceil(dedup_ms / 3))
-  local at = math.floor(now / width)
+  local at = math.floor(seen_ms() / width)
   for i = 0, 3 do buckets[i + 1] = key('seen:' .. (at - i)) end
 end
 local answers, accepted = {}, 0

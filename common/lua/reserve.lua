@@ -3,31 +3,33 @@
 -- In flight, an envelope has the letter of its list in front (H, N or L), so that anyone can put it back there.
 -- A grant's score is the last instant at which it may be used, so that the window is exact for requests, not for grants.
 -- ARGV: worker, ticket prefix, first ticket number, wanted, window limit (0: none), window in ms, how long a grant may
--- wait to be used in ms.
--- Answers: now, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, then the envelopes.
+-- wait to be used in ms, what the time should be (2, see tick).
+-- Answers: Redis' clock, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, the org's time,
+-- then the envelopes.
 local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local WINDOW_KEPT_MS = 400 * 24 * 3600 * 1000 -- it holds `limit` at most, and must outlive any jump of Redis' clock
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local now = now_ms()
 expect('HLEN', 'inflight:' .. worker)
 expect('GET', 'turn')
-if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {now, -1, 0, 0} end
-if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {now, 0, 0, 0} end
+local now, wall = tick(tonumber(ARGV[8]), tonumber(ARGV[9])), wall_ms()
+if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {wall, -1, 0, 0, now} end
+if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {wall, 0, 0, 0, now} end
 local hold = call('GET', key('hold'))
 if hold then
   local until_ms = tonumber(string.match(hold, '^%d+')) or 0
-  if until_ms > now then return {now, until_ms - now, 0, 0} end
+  if until_ms > now then return {wall, until_ms - now, 0, 0, now} end
 end
 if limit > 0 then
   call('ZREMRANGEBYSCORE', key('window'), '-inf', now - window_ms - 1)
-  call('ZREMRANGEBYSCORE', key('window'), now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
+  call('ZREMRANGEBYSCORE', key('window'), now + window_ms + margin_ms, '+inf') -- `clock` was lost
   local free = limit - call('ZCARD', key('window'))
   if free <= 0 then
     local oldest = call('ZRANGE', key('window'), 0, 0, 'WITHSCORES')
-    return {now, 0, math.max(1, tonumber(oldest[2]) + window_ms - now + 1), 0}
+    return {now, 0, math.max(1, tonumber(oldest[2]) + window_ms - now + 1), 0, now}
   end
   wanted = math.min(wanted, free)
 end
-local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, wanted)
+local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', wall, 'LIMIT', 0, wanted)
 local letters, broken = {}, nil
 if #taken > 0 then call('ZREM', key('delayed'), unpack(taken)) end
 for i = 1, #taken do letters[i] = 'N' end
@@ -61,7 +63,7 @@ if #taken < wanted then
   local first_due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
   if first_due[2] then next_due = tonumber(first_due[2]) end
 end
-local answer = {now, 0, 0, next_due}
+local answer = {wall, 0, 0, next_due, now}
 if #taken == 0 then return broken or answer end
 local flight, grants = {}, {}
 for i, envelope in ipairs(taken) do
@@ -75,6 +77,6 @@ end
 call('HSET', key('inflight:' .. worker), unpack(flight))
 if limit > 0 then
   call('ZADD', key('window'), unpack(grants))
-  call('PEXPIRE', key('window'), window_ms + margin_ms + 1000)
+  call('PEXPIRE', key('window'), WINDOW_KEPT_MS)
 end
 return answer

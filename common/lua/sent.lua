@@ -1,7 +1,7 @@
 -- Records messages as sent. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, provider's id,
 -- conversation's id, audit entry. Repeating it changes nothing: a ticket is given up only once.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = now_ms()
+local now = wall_ms()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 for i = 4, #ARGV, 7 do

@@ -1,7 +1,7 @@
 -- Everything that `herald status` shows, read in one step so that the sum is one of one instant.
 -- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
 -- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked.
-local now = now_ms()
+local now, wall = seen_ms(), wall_ms()
 local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
 local workers = {}
 local ids = call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
@@ -25,5 +25,5 @@ if audit > 0 then
   end
 end
 return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
-  call('ZCARD', key('delayed')), call('LLEN', key('dead')), call('ZCARD', key('window')), due[2] or 0,
+  call('ZCARD', key('delayed')), call('LLEN', key('dead')), call('ZCARD', key('window')), due[2] and math.max(1, due[2] - wall + now) or 0,
   call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers, parked}

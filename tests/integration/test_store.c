@@ -138,12 +138,12 @@ static int64_t ask(struct fixture *fixture, const char *a, const char *b, const 
     return number;
 }
 
-/* All that Redis holds, as one text that is the same exactly when nothing has changed. */
+/* All that Redis holds but for the time, as one text that is the same exactly when nothing has changed. */
 static void snapshot(struct fixture *fixture, char out[64])
 {
     static const char script[] =
         "local all = {} local names = redis.call('KEYS', '*') table.sort(names)\n"
-        "for _, name in ipairs(names) do\n"
+        "for _, name in ipairs(names) do if name ~= '" KEY ":clock' then\n"
         "  local kind, items = redis.call('TYPE', name).ok, nil\n"
         "  if kind == 'list' then items = redis.call('LRANGE', name, 0, -1)\n"
         "  elseif kind == 'zset' then items = redis.call('ZRANGE', name, 0, -1, 'WITHSCORES')\n"
@@ -153,7 +153,7 @@ static void snapshot(struct fixture *fixture, char out[64])
         "  else local flat = redis.call('HGETALL', name) items = {}\n"
         "    for i = 1, #flat, 2 do items[#items + 1] = flat[i] .. '=' .. flat[i + 1] end table.sort(items) end\n"
         "  all[#all + 1] = name .. '\\n' .. table.concat(items, '\\n')\n"
-        "end\n"
+        "end end\n"
         "return redis.sha1hex(table.concat(all, '\\n\\n'))";
     struct redis_reply *reply = redis_server_call(fixture->server, "EVAL", script, "0", NULL);
     size_t len = 0;
@@ -901,8 +901,9 @@ static void test_outcomes_reported_while_there_is_no_memory_are_recorded_once(vo
 
 static void test_a_key_of_a_wrong_type_loses_no_message_whichever_step_meets_it(void **state)
 {
-    static const char *const names[] = {"ready:high", "ready",  "ready:low",   "delayed",   "dead",           "counts",
-                                        "audit",      "window", "inflight:w1", "message:a", "campaign:spring"};
+    static const char *const names[] = {"ready:high",  "ready",     "ready:low",       "delayed",
+                                        "dead",        "counts",    "audit",           "window",
+                                        "inflight:w1", "message:a", "campaign:spring", "clock"};
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < COUNT_OF(names); i++) {
@@ -1015,26 +1016,147 @@ static void test_a_worker_that_holds_messages_does_not_leave_and_an_empty_one_do
     assert_sum(fixture, 1);
 }
 
-/* What Redis would hold if its clock had been set back by an hour. */
-static void test_a_clock_that_was_set_back_blocks_neither_the_window_nor_the_reaping(void **state)
+/* --- a clock that is set --- */
+
+#define HOUR_MS INT64_C(3600000)
+#define YEAR_MS (365 * 24 * HOUR_MS)
+
+/* From here on it is as if Redis' clock had been set so much forwards (or back) since the last tick. */
+static void set_clock(struct fixture *fixture, int64_t by_ms)
+{
+    command_number(fixture, KEY ":clock", "wall", -by_ms);
+}
+
+static const int64_t jumps[] = {HOUR_MS, -HOUR_MS, YEAR_MS, -YEAR_MS, -HOUR_MS, HOUR_MS, 10000, -10000};
+
+static void test_however_the_clock_jumps_the_window_stays_full(void **state)
 {
     struct fixture *fixture = *state;
-    struct rate rate = {1, 1000};
-    struct redis_reply *reply = redis_server_call(fixture->server, "TIME", NULL);
-    long long later = (redis_reply_integer(redis_reply_at(reply, 0)) + 3600) * 1000;
-    char ahead[32];
+    const struct rate rate = {2, 60000};
+    struct taken *taken;
 
-    redis_reply_free(reply);
-    (void)snprintf(ahead, sizeof(ahead), "%lld", later);
-    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":window", ahead, "w9/t1", NULL));
-    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":workers", ahead, "w9", NULL));
-    redis_reply_free(redis_server_call(fixture->server, "SET", KEY ":pulse", ahead, NULL));
-    (void)enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a");
+    (void)enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a b c d");
     assert_int_equal(reserve_within(fixture->store, "w1", 0, 1, rate)->seen.count, 1);
-    beat(fixture->store, "w2", 60000, "");
+    for (size_t i = 0; i < COUNT_OF(jumps); i++) {
+        set_clock(fixture, jumps[i]);
+        taken = reserve_within(fixture->store, "w1", 10 + 10 * (int64_t)i, 4, rate);
+        assert_false(taken->seen.has_no_lease);
+        assert_int_equal(taken->seen.count, i == 0); /* the second grant; and then no more, and not for long */
+        if (i > 0)
+            assert_in_range(taken->seen.window_ms, 50000, 60100);
+    }
+    assert_true(ask(fixture, "PTTL", KEY ":window", NULL) > YEAR_MS); /* Redis itself does not forget it either */
+}
+
+static void test_however_the_clock_jumps_a_pause_lasts_as_long_as_was_said(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < COUNT_OF(jumps); i++) {
+        command(fixture, "DEL", KEY ":hold", NULL);
+        store_hold(fixture->store, 60000, "429");
+        finish(fixture->store);
+        set_clock(fixture, jumps[i]);
+        assert_in_range(reserve_within(fixture->store, "w1", 10 * (int64_t)i, 1, UNLIMITED)->seen.hold_ms, 50000,
+                        61000);
+    }
+}
+
+static void on_reaped(void *context, int64_t taken)
+{
+    int64_t *answer = context;
+
+    *answer = taken;
+}
+
+static int64_t reap(struct fixture *fixture, int64_t lease_ms)
+{
+    int64_t taken = -1;
+
+    store_reap(fixture->store, lease_ms, on_reaped, &taken);
     finish(fixture->store);
-    assert_true(ask(fixture, "ZSCORE", KEY ":workers", "w9") <= later - 3600000 + 61000);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":calm", NULL), 1);
+    return taken;
+}
+
+static void test_however_the_clock_jumps_nobody_alive_is_reaped_and_the_dead_are(void **state)
+{
+    struct fixture *fixture = *state;
+
+    (void)enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a b");
+    assert_string_equal(reserve(fixture->store, "w1", 0, 1), "a");
+    for (size_t i = 0; i < COUNT_OF(jumps); i++) {
+        set_clock(fixture, jumps[i]);
+        command(fixture, "DEL", KEY ":calm", NULL);
+        assert_int_equal(reap(fixture, 60000), 0);
+        set_clock(fixture, jumps[i]);
+        beat(fixture->store, "w2", 60000, "");
+        finish(fixture->store);
+    }
+    assert_int_equal(ask(fixture, "ZCARD", KEY ":workers", NULL), 3);
+    command(fixture, "DEL", KEY ":calm", NULL);
+    beat(fixture->store, "w1", -1, ""); /* its lease is over */
+    finish(fixture->store);
+    command(fixture, "DEL", KEY ":calm", NULL);
+    assert_int_equal(reap(fixture, 60000), 1);
+}
+
+static void test_what_was_put_off_by_a_clock_that_was_ahead_comes_forward_in_bounded_steps(void **state)
+{
+    enum { STRAYS = 1200 };
+    struct fixture *fixture = *state;
+    int64_t wall_ms = clock_wall_ms();
+    char before[24], text[24];
+    struct redis_reply *reply;
+
+    (void)snprintf(before, sizeof(before), "%lld", (long long)(wall_ms + HOUR_MS / 2));
+    set_clock(fixture, -YEAR_MS);
+    for (int i = 0; i < STRAYS; i++) { /* many at the same instant */
+        (void)snprintf(text, sizeof(text), "m%d", i);
+        add_delayed(fixture, wall_ms + YEAR_MS + 10000 + i / 700, text);
+    }
+    add_delayed(fixture, wall_ms + 2 * YEAR_MS, "far"); /* no clock that was a year ahead put it there */
+    for (int tick = 1; tick <= 4; tick++) {
+        assert_int_equal(reserve_within(fixture->store, "w1", tick, 1, UNLIMITED)->seen.count, 0);
+        reply = redis_server_call(fixture->server, "ZCOUNT", KEY ":delayed", "0", before, NULL);
+        assert_int_equal(redis_reply_integer(reply), tick * 500 < STRAYS ? tick * 500 : STRAYS);
+        redis_reply_free(reply);
+    }
+    assert_int_equal(ask(fixture, "HEXISTS", KEY ":clock", "stray_by"), 0);
+}
+
+static void test_however_the_clock_jumps_a_key_outside_campaigns_is_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_string_equal(enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a"), "1");
+    for (size_t i = 0; i < COUNT_OF(jumps); i++) {
+        char text[8];
+
+        (void)snprintf(text, sizeof(text), "b%zu", i);
+        set_clock(fixture, jumps[i]);
+        (void)reserve_within(fixture->store, "w1", 10 * (int64_t)i, 1, UNLIMITED); /* a worker runs */
+        assert_string_equal(enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a"), "0");
+        assert_string_equal(enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, text), "1");
+    }
+    assert_string_equal(enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "b0 b1 b2 b3 b4 b5 b6 b7"), "00000000");
+}
+
+static void test_a_worker_that_does_not_know_better_believes_the_clock_forwards_and_never_goes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct rate rate = {1, 60000};
+    struct store *newcomer;
+
+    (void)enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a b");
+    assert_int_equal(reserve_within(fixture->store, "w1", 0, 1, rate)->seen.count, 1);
+    newcomer = open_store(redis_server_url(fixture->server));
+    set_clock(fixture, -HOUR_MS);
+    assert_int_equal(reserve_within(newcomer, "w2", 0, 1, rate)->seen.count, 0);
+    store_close(newcomer);
+    newcomer = open_store(redis_server_url(fixture->server)); /* all were away for an hour: the leases are over */
+    set_clock(fixture, HOUR_MS);
+    assert_true(reserve_within(newcomer, "w2", 1, 1, rate)->seen.has_no_lease);
+    store_close(newcomer);
 }
 
 static void test_the_status_shows_a_workers_lease_beat_and_note(void **state)
@@ -1402,7 +1524,12 @@ int main(void)
         TEST(test_names_of_orgs_that_could_lead_elsewhere_are_refused),
         TEST(test_two_orgs_share_nothing),
         TEST(test_a_worker_that_holds_messages_does_not_leave_and_an_empty_one_does),
-        TEST(test_a_clock_that_was_set_back_blocks_neither_the_window_nor_the_reaping),
+        TEST(test_however_the_clock_jumps_the_window_stays_full),
+        TEST(test_however_the_clock_jumps_a_pause_lasts_as_long_as_was_said),
+        TEST(test_however_the_clock_jumps_nobody_alive_is_reaped_and_the_dead_are),
+        TEST(test_what_was_put_off_by_a_clock_that_was_ahead_comes_forward_in_bounded_steps),
+        TEST(test_however_the_clock_jumps_a_key_outside_campaigns_is_remembered),
+        TEST(test_a_worker_that_does_not_know_better_believes_the_clock_forwards_and_never_goes_back),
         TEST(test_the_status_shows_a_workers_lease_beat_and_note),
         TEST(test_a_watch_wakes_on_a_plain_LPUSH_to_its_list_and_leaves_the_message_there),
         TEST(test_a_watch_ends_when_its_time_is_over_or_the_connection_breaks),
