@@ -31,7 +31,7 @@ static const struct option rows[] = {
     {"format", NULL, OPTION_TEXT, AT(format), .fallback = "auto", .choices = "auto|csv|jsonl", .value = "FORMAT",
      .help = "csv, jsonl, or auto: by the file's name or first byte"},
     {"rejects", NULL, OPTION_TEXT, AT(rejects), .value = "FILE",
-     .help = "where refused rows go; else <recipients>.rejects.csv or .jsonl"},
+     .help = "where refused rows go; else <recipients>.rejects.csv or .jsonl, numbered if it is there"},
     {"key", NULL, OPTION_TEXT, AT(key), .value = "COLUMN",
      .help = "the column that tells messages of this campaign apart; else the address"},
     {"from", NULL, OPTION_TEXT, AT(from), .value = "ADDRESS", .help = "sender instead of the template's"},
@@ -47,7 +47,6 @@ struct run {
     const struct command_call *call;
     const struct options *options;
     char campaign[ENVELOPE_NAME_MAX + 1];
-    char *rejects_path;
     int64_t send_at_ms;
     struct template *template;
     struct recipients *source;
@@ -72,21 +71,6 @@ static int name_campaign(struct run *run, struct reason *why)
     }
     memcpy(run->campaign, name, strlen(name) + 1);
     return 0;
-}
-
-static void name_rejects(struct run *run)
-{
-    const char *source = strcmp(run->options->recipients, "-") == 0 ? run->campaign : run->options->recipients;
-    const char *ending = recipients_format(run->source) == RECIPIENTS_CSV ? "csv" : "jsonl";
-    size_t size = strlen(source) + 32;
-
-    if (run->options->rejects) {
-        run->rejects_path = mem_text(run->options->rejects);
-    } else {
-        run->rejects_path = mem_zalloc(size, 1);
-        (void)snprintf(run->rejects_path, size, "%s.rejects.%s", source, ending);
-    }
-    run->rejects.path = run->rejects_path;
 }
 
 static enum recipients_format format_of(const char *name)
@@ -127,10 +111,12 @@ static int prepare(struct run *run, struct reason *why)
     rc = recipients_open(&run->source, options->recipients, format_of(options->format), why);
     if (rc != 0)
         return rc;
-    name_rejects(run);
-    rc = rejects_check_path(run->rejects_path, options->recipients, why);
+    rejects_init(&run->rejects, options->rejects,
+                 strcmp(options->recipients, "-") == 0 ? run->campaign : options->recipients,
+                 recipients_format(run->source) == RECIPIENTS_CSV ? "csv" : "jsonl");
+    rc = rejects_check_path(run->rejects.path, options->recipients, why);
     if (rc == 0)
-        rc = rejects_check_path(run->rejects_path, options->template, why);
+        rc = rejects_check_path(run->rejects.path, options->template, why);
     if (rc == 0)
         rc = personaliser_bind(run->personaliser, run->source, why);
     if (rc == 0 && !options->is_dry_run)
@@ -231,7 +217,7 @@ static void report(const struct run *run)
 {
     const struct tally_about about = {
         .campaign = run->campaign,
-        .rejects_path = run->rejects_path,
+        .rejects_path = run->rejects.path,
         .is_dry_run = run->options->is_dry_run,
         .has_sms = personaliser_channel(run->personaliser) == CHANNEL_SMS,
     };
@@ -285,7 +271,7 @@ static enum exit_status run_command(const struct command_call *call)
     recipients_close(run->source);
     tally_clear(&run->tally);
     template_free(run->template);
-    free(run->rejects_path);
+    rejects_clear(&run->rejects);
     free(run);
     return status;
 }
