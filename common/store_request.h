@@ -68,8 +68,8 @@ void request_bytes(struct request *request, const char *data, size_t len);
 void request_text(struct request *request, const char *text); /* NULL: "" */
 void request_number(struct request *request, int64_t number);
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
-/* What the org's time (prelude.lua) should be at least and at most, by an earlier answer and a clock of ours that nobody
- * sets; and what the answer to this request says it is. Somewhere between asking and the answer that was so. */
+/* What the org's time (prelude.lua) should be at least and at most, by an earlier answer and a clock of ours that
+ * nobody sets; and what the answer to this request says it is. Somewhere between asking and the answer that was so. */
 void request_clock(struct request *request);
 void request_note_clock(const struct request *request, int64_t now_ms);
 void request_submit(struct request *request);
