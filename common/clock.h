@@ -1,5 +1,6 @@
 /* The two clocks. Waits and ages of this process use the monotonic one; only what is stored or logged uses the wall
- * clock; what several machines must agree on uses Redis' TIME inside a script and neither of these. */
+ * clock; what several machines must agree on uses the times of common/lua/prelude.lua, inside a script, and none of
+ * these. */
 #ifndef HERALD_COMMON_CLOCK_H
 #define HERALD_COMMON_CLOCK_H
 

@@ -43,6 +43,9 @@ struct store {
     bool has_appended; /* something was queued on the connection since it was last pumped */
     size_t pending;
     atomic_bool has_given_up;
+
+    int64_t clock_least_ms, clock_most_ms; /* the org's time less clock_boot_ms */
+    bool has_clock;
 };
 
 static void load_scripts(struct store *store)
@@ -193,6 +196,22 @@ struct request *request_command(struct store *store, const char *command, reques
 
     request_text(request, command);
     return request;
+}
+
+void request_clock(struct request *request)
+{
+    const struct store *store = request->store;
+
+    request->asked_ms = clock_boot_ms();
+    request_number(request, store->has_clock ? request->asked_ms + store->clock_least_ms : 0);
+    request_number(request, store->has_clock ? request->asked_ms + store->clock_most_ms : 0);
+}
+
+void request_note_clock(const struct request *request, int64_t now_ms)
+{
+    request->store->clock_least_ms = now_ms - clock_boot_ms();
+    request->store->clock_most_ms = now_ms - request->asked_ms;
+    request->store->has_clock = true;
 }
 
 void request_submit(struct request *request)

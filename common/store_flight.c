@@ -10,7 +10,7 @@ struct reserved_view {
     const struct redis_reply *reply;
 };
 
-#define RESERVE_HEAD 4 /* numbers in front of the envelopes */
+#define RESERVE_HEAD 5 /* numbers in front of the envelopes */
 
 struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index)
 {
@@ -43,6 +43,7 @@ static void on_reserved(struct request *request, const struct redis_reply *reply
         if (due > 0)
             view.shown.due_in_ms = due > now ? due - now : 0;
         view.shown.count = count - RESERVE_HEAD;
+        request_note_clock(request, redis_reply_integer(redis_reply_at(reply, 4)));
     }
     request->call.reserved(request->context, &view.shown);
 }
@@ -62,6 +63,7 @@ void store_reserve(struct store *store, const struct store_reserve *ask, store_r
     request_number(request, ask->rate.limit);
     request_number(request, ask->rate.window_ms);
     request_number(request, ask->margin_ms);
+    request_clock(request);
     request_submit(request);
 }
 

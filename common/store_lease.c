@@ -55,7 +55,9 @@ static void on_beaten(struct request *request, const struct redis_reply *reply)
 {
     int64_t answer = redis_reply_integer(reply);
 
-    request->call.beaten(request->context, answer == 1   ? STORE_LEASE_OURS
+    if (answer > 0)
+        request_note_clock(request, answer);
+    request->call.beaten(request->context, answer > 0    ? STORE_LEASE_OURS
                                            : answer == 0 ? STORE_LEASE_NOT_OURS
                                                          : STORE_BEAT_LOST);
 }
@@ -73,6 +75,7 @@ void store_beat(struct store *store, const struct store_identity *who, const cha
     request_text(request, note);
     request_number(request, store_limits(store)->keep_ms);
     request_text(request, breaker);
+    request_clock(request);
     request_submit(request);
 }
 
@@ -91,5 +94,6 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
     request_number(request, store_limits(store)->keep_ms);
     request_number(request, store_limits(store)->audit_max);
     request_number(request, lease_ms);
+    request_clock(request);
     request_submit(request);
 }

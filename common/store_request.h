@@ -82,7 +82,7 @@ struct request {
         store_taken_fn taken;
     } call;
     void *context;
-    int64_t first, wanted, count;
+    int64_t first, wanted, count, asked_ms;
 };
 
 /* A request that runs a script; KEYS[1] is there already, arguments follow by request_*. */
@@ -92,6 +92,10 @@ void request_bytes(struct request *request, const char *data, size_t len);
 void request_text(struct request *request, const char *text); /* NULL: "" */
 void request_number(struct request *request, int64_t number);
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
+/* What the org's time (prelude.lua) should be at least and at most, by an earlier answer and a clock of ours that
+ * nobody sets; and what the answer to this request says it is. Somewhere between asking and the answer that was so. */
+void request_clock(struct request *request);
+void request_note_clock(const struct request *request, int64_t now_ms);
 void request_submit(struct request *request);
 
 /* The text of a reply, cut to fit; "" when it has none. */

@@ -27,7 +27,7 @@ static const struct option rows[] = {
     {"format", NULL, OPTION_TEXT, AT(format), .fallback = "auto", .choices = "auto|csv|jsonl", .value = "FORMAT",
      .help = "csv, jsonl, or auto: by the file's name or first byte"},
     {"rejects", NULL, OPTION_TEXT, AT(rejects), .value = "FILE",
-     .help = "where refused rows go; else <recipients>.rejects.csv or .jsonl"},
+     .help = "where refused rows go; else <recipients>.rejects.csv or .jsonl, numbered if it is there"},
     {"key", NULL, OPTION_TEXT, AT(key), .value = "COLUMN",
      .help = "the column that tells messages of this campaign apart; else the address"},
     {"from", NULL, OPTION_TEXT, AT(from), .value = "ADDRESS", .help = "sender instead of the template's"},
@@ -43,28 +43,12 @@ struct run {
     const struct command_call *call;
     const struct options *options;
     struct campaign_run campaign;
-    char *rejects_path;
     struct template *template;
     struct recipients *source;
     struct store *store; /* NULL in a dry run */
     struct rejects rejects;
     struct progress progress;
 };
-
-static void name_rejects(struct run *run)
-{
-    const char *source = strcmp(run->options->recipients, "-") == 0 ? run->campaign.campaign : run->options->recipients;
-    const char *ending = recipients_format(run->source) == RECIPIENTS_CSV ? "csv" : "jsonl";
-    size_t size = strlen(source) + 32;
-
-    if (run->options->rejects) {
-        run->rejects_path = mem_text(run->options->rejects);
-    } else {
-        run->rejects_path = mem_zalloc(size, 1);
-        (void)snprintf(run->rejects_path, size, "%s.rejects.%s", source, ending);
-    }
-    run->rejects.path = run->rejects_path;
-}
 
 static enum recipients_format format_of(const char *name)
 {
@@ -102,10 +86,12 @@ static int prepare(struct run *run, struct reason *why)
         rc = recipients_open(&run->source, options->recipients, format_of(options->format), why);
     if (rc != 0)
         return rc;
-    name_rejects(run);
-    rc = rejects_check_path(run->rejects_path, options->recipients, why);
+    rejects_init(&run->rejects, options->rejects,
+                 strcmp(options->recipients, "-") == 0 ? run->campaign.campaign : options->recipients,
+                 recipients_format(run->source) == RECIPIENTS_CSV ? "csv" : "jsonl");
+    rc = rejects_check_path(run->rejects.path, options->recipients, why);
     if (rc == 0)
-        rc = rejects_check_path(run->rejects_path, options->template, why);
+        rc = rejects_check_path(run->rejects.path, options->template, why);
     if (rc == 0)
         rc = campaign_run_bind(&run->campaign, run->source, why);
     if (rc == 0 && !options->is_dry_run)
@@ -145,7 +131,7 @@ static void report(const struct run *run)
     const struct tally *tally = &run->campaign.tally;
     const struct tally_about about = {
         .campaign = run->campaign.campaign,
-        .rejects_path = run->rejects_path,
+        .rejects_path = run->rejects.path,
         .is_dry_run = run->options->is_dry_run,
         .has_sms = personaliser_channel(run->campaign.personaliser) == CHANNEL_SMS,
     };
@@ -198,7 +184,7 @@ static enum exit_status run_command(const struct command_call *call)
     store_close(run->store);
     recipients_close(run->source);
     template_free(run->template);
-    free(run->rejects_path);
+    rejects_clear(&run->rejects);
     free(run);
     return status;
 }

@@ -23,7 +23,7 @@ struct options {
 
 static const struct option rows[] = {
     {"rejects", NULL, OPTION_TEXT, AT(rejects), .value = "FILE",
-     .help = "where refused lines go; else <file>.rejects.jsonl"},
+     .help = "where refused lines go; else <file>.rejects.jsonl, numbered if it is there"},
     {"dry-run", NULL, OPTION_SWITCH, AT(is_dry_run), .help = "check only"},
     {"json", NULL, OPTION_SWITCH, AT(is_json), .help = "the result as JSON"},
 };
@@ -35,7 +35,6 @@ struct run {
     const struct command_call *call;
     const struct options *options;
     const char *path;
-    char *rejects_path;
     struct lines *lines;
     struct store *store;
     struct outbox outbox;
@@ -62,20 +61,6 @@ static int open_lines(struct run *run, struct reason *why)
     return 0;
 }
 
-static void name_rejects(struct run *run)
-{
-    const char *source = is_stdin(run) ? "enqueue" : run->path;
-    size_t size = strlen(source) + 32;
-
-    if (run->options->rejects) {
-        run->rejects_path = mem_text(run->options->rejects);
-    } else {
-        run->rejects_path = mem_zalloc(size, 1);
-        (void)snprintf(run->rejects_path, size, "%s.rejects.jsonl", source);
-    }
-    run->rejects.path = run->rejects_path;
-}
-
 static int reject_suppressed(void *context, const struct row *row, struct reason *why)
 {
     struct run *run = context;
@@ -93,9 +78,9 @@ static int prepare(struct run *run, struct reason *why)
 
     run->path = words->count == 1 ? words->words[0] : "-";
     rc = open_lines(run, why);
-    name_rejects(run);
+    rejects_init(&run->rejects, run->options->rejects, is_stdin(run) ? "enqueue" : run->path, "jsonl");
     if (rc == 0)
-        rc = rejects_check_path(run->rejects_path, run->path, why);
+        rc = rejects_check_path(run->rejects.path, run->path, why);
     if (rc == 0 && !run->options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
     outbox_init(&run->outbox, run->store, reject_suppressed, run);
@@ -240,7 +225,7 @@ static int take_all(struct run *run, struct reason *why)
 
 static enum exit_status finish(struct run *run, int rc, struct reason *why)
 {
-    const struct tally_about about = {.rejects_path = run->rejects_path, .is_dry_run = run->options->is_dry_run};
+    const struct tally_about about = {.rejects_path = run->rejects.path, .is_dry_run = run->options->is_dry_run};
     struct reason closing = {""};
 
     if (rejects_close(&run->rejects, rc == 0 ? why : &closing) != 0 && rc == 0)
@@ -278,7 +263,7 @@ static enum exit_status run_command(const struct command_call *call)
     store_close(run->store);
     lines_close(run->lines);
     tally_clear(&run->tally);
-    free(run->rejects_path);
+    rejects_clear(&run->rejects);
     free(run);
     return status;
 }

@@ -2,15 +2,45 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/utf8.h"
 
 #define LINE_MAX_BYTES ((size_t)2 << 20)
+#define NUMBER_MAX     9999 /* of a file with a name that was not chosen */
+
+static void name_file(struct rejects *rejects, int number)
+{
+    size_t size = strlen(rejects->source) + strlen(rejects->ending) + 32;
+
+    free(rejects->path);
+    rejects->path = mem_zalloc(size, 1);
+    if (number == 1)
+        (void)snprintf(rejects->path, size, "%s.rejects.%s", rejects->source, rejects->ending);
+    else
+        (void)snprintf(rejects->path, size, "%s.rejects.%d.%s", rejects->source, number, rejects->ending);
+}
+
+void rejects_init(struct rejects *rejects, const char *chosen, const char *source, const char *ending)
+{
+    *rejects = (struct rejects){.source = source, .ending = ending, .is_chosen = chosen != NULL};
+    if (chosen)
+        rejects->path = mem_text(chosen);
+    else
+        name_file(rejects, 1);
+}
+
+void rejects_clear(struct rejects *rejects)
+{
+    free(rejects->path);
+    rejects->path = NULL;
+}
 
 static bool is_csv(const struct recipients *source)
 {
@@ -43,8 +73,13 @@ static int write_header(struct rejects *rejects, const struct recipients *source
 
 static int open_file(struct rejects *rejects, const struct recipients *source, struct reason *why)
 {
-    int fd = open(rejects->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (rejects->is_chosen ? O_TRUNC : O_EXCL);
+    int fd = open(rejects->path, flags, 0600);
 
+    for (int i = 2; fd < 0 && errno == EEXIST && i <= NUMBER_MAX; i++) {
+        name_file(rejects, i);
+        fd = open(rejects->path, flags, 0600);
+    }
     rejects->file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!rejects->file) {
         if (fd >= 0)

@@ -10,8 +10,10 @@
 #include "producer/recipients.h"
 
 struct rejects {
-    const char *path;
-    FILE *file; /* NULL until the first */
+    char *path; /* once there is a file, its name */
+    const char *source, *ending;
+    bool is_chosen; /* by a person, who wants it overwritten; else what is there stays */
+    FILE *file;     /* NULL until the first */
 };
 
 struct reject {
@@ -19,6 +21,11 @@ struct reject {
     const char *code;
     const char *text;
 };
+
+/* The file is `chosen`, or for NULL `<source>.rejects.<ending>`; should that be there already, perhaps with somebody's
+ * corrections in it, `<source>.rejects.2.<ending>` and so on. `source` and `ending` must outlive it. */
+void rejects_init(struct rejects *rejects, const char *chosen, const char *source, const char *ending);
+void rejects_clear(struct rejects *rejects);
 
 /* `source` is where the row came from; NULL: lines of JSON. 0, or ERR_IO with why. */
 int rejects_add(struct rejects *rejects, const struct recipients *source, const struct row *row,

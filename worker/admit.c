@@ -10,7 +10,8 @@
 #include "common/mem.h"
 #include "worker/ending.h"
 
-#define POISON_DELAY_MS 1000 /* the message that failed last makes way for another probe */
+#define POISON_DELAY_MS 1000  /* the message that failed last makes way for another probe */
+#define DOUBT_MS        30000 /* a message that one clock forbids looks again after so long at most */
 
 static void bury_untried(struct sender *sender, struct slot *slot, const char *reason, const char *field,
                          const char *detail, struct span raw)
@@ -57,9 +58,26 @@ static bool makes_way(struct sender *sender, const struct slot *slot, bool has_a
     return has_another && crew_is_probing(sender->crew, slot->id_hash, &is_poison) && is_poison;
 }
 
+/* For how long a message waits because Redis' clock and this machine's do not agree whether its time has come or is
+ * over; 0: they agree. Which of them is wrong nobody knows, and neither a message sent too early nor one buried comes
+ * back. */
+static int64_t doubt(struct sender *sender, const struct envelope *envelope)
+{
+    int64_t own_ms = clock_wall_ms(), early_ms = envelope->send_at_ms - own_ms;
+    int64_t left_ms = ending_left_ms(sender, envelope, ending_now_ms(sender));
+    int64_t own_left_ms = ending_left_ms(sender, envelope, own_ms);
+    int64_t wait_ms = early_ms > 0 ? early_ms : left_ms <= 0 && own_left_ms > 0 ? own_left_ms : 0;
+
+    if (wait_ms > DOUBT_MS)
+        log_warning("a message waits: the clocks of Redis and of this machine differ; set them right",
+                    LOG_TEXT("id", envelope->id), LOG_NUMBER("redis_ahead_ms", ending_now_ms(sender) - own_ms));
+    return wait_ms > DOUBT_MS ? DOUBT_MS : wait_ms;
+}
+
 /* Redis has said that it may go. What has changed since is what this process knows itself. */
 static void start_or_return(struct sender *sender, struct slot *slot, bool has_another)
 {
+    int64_t doubt_ms = doubt(sender, &slot->envelope);
     bool may_start;
 
     slot->started_ms = clock_mono_ms();
@@ -67,8 +85,10 @@ static void start_or_return(struct sender *sender, struct slot *slot, bool has_a
                 crew_has_lease(sender->crew);
     if (slot->started_ms - slot->granted_ms > slot->life_ms)
         grant_note_late(&sender->grant, slot->granted_ms);
-    if (ending_left_ms(sender, &slot->envelope) <= 0)
+    if (ending_surely_left_ms(sender, &slot->envelope) <= 0)
         bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
+    else if (doubt_ms > 0)
+        ending_defer(sender, slot, doubt_ms, "clocks_differ", true);
     else if (may_start && makes_way(sender, slot, has_another))
         ending_defer(sender, slot, POISON_DELAY_MS, "postponed", true);
     else if (may_start && crew_note_start(sender->crew, slot->id_hash, slot->started_ms))
@@ -173,7 +193,7 @@ static void adopt(struct sender *sender, struct slot *slot)
 {
     if (!slot->is_new)
         return;
-    slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+    slot->envelope.progress.accepted_at_ms = ending_accepted_ms(sender);
     envelope_write(&slot->envelope, NULL, &slot->document);
 }
 

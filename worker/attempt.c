@@ -129,7 +129,7 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
         .hold_unknown = envelope->on_unknown == ON_UNKNOWN_HOLD,
         .attempts_before = (unsigned)envelope->progress.attempts,
         .max_attempts = (unsigned)sender->crew->settings->max_attempts,
-        .left_ms = ending_left_ms(sender, envelope),
+        .left_ms = ending_surely_left_ms(sender, envelope),
     };
     const struct crew_end end = {
         .id_hash = slot->id_hash,

@@ -7,9 +7,15 @@ int64_t ending_now_ms(const struct sender *sender)
     return clock_mono_ms() + sender->clock_offset_ms;
 }
 
-int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope)
+int64_t ending_accepted_ms(const struct sender *sender)
 {
-    int64_t now_ms = ending_now_ms(sender);
+    int64_t now_ms = ending_now_ms(sender), own_ms = clock_wall_ms();
+
+    return now_ms > own_ms ? now_ms : own_ms;
+}
+
+int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms)
+{
     int64_t since_ms = envelope->progress.accepted_at_ms ? envelope->progress.accepted_at_ms : now_ms;
     int64_t until_ms;
 
@@ -21,6 +27,14 @@ int64_t ending_left_ms(const struct sender *sender, const struct envelope *envel
     if (envelope->expires_at_ms > 0 && envelope->expires_at_ms < until_ms)
         until_ms = envelope->expires_at_ms;
     return until_ms - now_ms;
+}
+
+int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope *envelope)
+{
+    int64_t left_ms = ending_left_ms(sender, envelope, ending_now_ms(sender));
+    int64_t own_ms = ending_left_ms(sender, envelope, clock_wall_ms());
+
+    return left_ms > own_ms ? left_ms : own_ms;
 }
 
 struct store_settle ending_item(const struct slot *slot)
@@ -51,7 +65,7 @@ void ending_defer(struct sender *sender, struct slot *slot, int64_t delay_ms, co
     if (due_ms < sender->own_due_ms)
         sender->own_due_ms = due_ms;
     if (slot->is_new)
-        slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+        slot->envelope.progress.accepted_at_ms = ending_accepted_ms(sender);
     envelope_write(&slot->envelope, slot->ticket, &slot->document);
     item.delay_ms = delay_ms;
     item.counted_as = counted_as;
@@ -66,7 +80,7 @@ void ending_bury(struct sender *sender, struct slot *slot, const struct letter *
     struct store_settle item = ending_item(slot);
 
     if (slot->is_new)
-        slot->envelope.progress.accepted_at_ms = ending_now_ms(sender);
+        slot->envelope.progress.accepted_at_ms = ending_accepted_ms(sender);
     slot->envelope.progress.deaths += slot->envelope.progress.deaths < ENVELOPE_COUNT_MAX;
     letter_write(letter, &slot->envelope, raw, &slot->document);
     item.reason = letter->reason;

@@ -7,8 +7,13 @@
 
 /* Redis' clock, as of its last answer: what ages and due times are measured by, on all machines alike. */
 int64_t ending_now_ms(const struct sender *sender);
-/* Until the message is too old: its own expiry, or the greatest age of any. */
-int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope);
+/* What a message is marked with that nobody had accepted before: the later of Redis' clock and this machine's. One that
+ * is put right when it was behind would otherwise make the message too old at once. */
+int64_t ending_accepted_ms(const struct sender *sender);
+/* At the time `now_ms`, until the message is too old: its own expiry, or the greatest age of any. */
+int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms);
+/* The same where nothing can be undone: too old is only what is so by Redis' clock and by this machine's. */
+int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope *envelope);
 
 struct store_settle ending_item(const struct slot *slot); /* the parts that every end has */
 

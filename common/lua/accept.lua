@@ -7,7 +7,7 @@
 -- one and those after it are not taken. Of those whose key is known, one of the others is said: they need no room.
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
-local now = now_ms()
+local now = wall_ms()
 local now_text = int(now)
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')

@@ -2,7 +2,7 @@
 -- letter, audit entry, 1 if its grant was not used, attempts, channel, error code. One whose ticket is gone was taken
 -- from us or buried before: nothing to do.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = now_ms()
+local now = wall_ms()
 expect_letters()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')

@@ -10,6 +10,7 @@ expect('HLEN', 'inflight:' .. worker, 'counts')
 expect('SCARD', 'suppressed', 'parked')
 local inflight = key('inflight:' .. worker)
 local has_lease = tonumber(call('ZSCORE', key('workers'), worker) or 0) > now_ms()
+local SENDER_KEPT_MS = 2 * 3600 * 1000 -- outlives a jump of Redis' clock by an hour; there may be many senders
 local sender_limit, sender_ms, margin_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local states, answers, waits = {}, {}, {}
 -- A grant of the sender's own window; nil, or how long to wait for one. Those who wait are spread over the time to come,
@@ -20,7 +21,7 @@ local function sender_wait(sender, ticket)
   local now = now_ms()
   if used(window, sender_ms, margin_ms, now) < sender_limit then
     call('ZADD', window, now + margin_ms, worker .. '/' .. ticket)
-    call('PEXPIRE', window, sender_ms + margin_ms + 1000)
+    call('PEXPIRE', window, sender_ms + margin_ms + SENDER_KEPT_MS)
     return nil
   end
   local oldest = call('ZRANGE', window, 0, 0, 'WITHSCORES')

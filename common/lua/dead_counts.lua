@@ -2,6 +2,6 @@
 -- are not counted yet, the newest ticket or '', counts (field, number ...), campaigns with the most (name, number ...),
 -- campaigns in all.
 local newest = call('XREVRANGE', key('dead:index'), '+', '-', 'COUNT', 1)[1]
-return {now_ms(), call('HLEN', key('dead:letters')), call('LLEN', key('dead')), newest and newest[1] or '',
+return {wall_ms(), call('HLEN', key('dead:letters')), call('LLEN', key('dead')), newest and newest[1] or '',
   call('HGETALL', key('dead:counts')), call('ZREVRANGE', key('dead:campaigns'), 0, tonumber(ARGV[1]) - 1, 'WITHSCORES'),
   call('ZCARD', key('dead:campaigns'))}

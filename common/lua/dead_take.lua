@@ -5,7 +5,7 @@
 -- Answers a text with one letter for each: y done; g gone, somebody else took it; s its message was sent after all (a
 -- late answer said so): it stays. A step that is asked for again, because its answer was lost, answers the same again.
 -- Numbers stay text here: Redis would print each of them anew for every call.
-local keep_ms, audit_max, now = ARGV[3], ARGV[4], string.format('%.0f', now_ms())
+local keep_ms, audit_max, now = ARGV[3], ARGV[4], string.format('%.0f', wall_ms())
 local run = key('dead:run:' .. ARGV[1])
 expect('GET', 'dead:run:' .. ARGV[1])
 expect_letters()

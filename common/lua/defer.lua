@@ -2,7 +2,7 @@
 -- ticket, campaign, is new, delay in ms, envelope, what to count it as, audit entry or '', 1 if its grant was not used, id,
 -- attempts. One whose ticket is gone was taken from us or put off before: nothing to do.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = now_ms()
+local now = wall_ms()
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')

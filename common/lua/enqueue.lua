@@ -2,7 +2,7 @@
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, campaign or '', then for each message: 16-byte key, list, due in ms or 0,
 -- envelope, person (as in the suppression set) or ''. Answers one character a message: 1 accepted, 0 seen before, s opted out.
 local keep_ms, dedup_ms, memory_ms, campaign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local now = now_ms()
+local now = wall_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')

@@ -1,9 +1,9 @@
 -- A worker takes its name, or is told why not. ARGV: worker, instance (chance, one for each start), lease in ms, keep_ms,
 -- environment, 1 to adopt. Answers `ok`, `name <ms>` (a worker has it, whose lease ends in so long), or `home <environment>` (these queues are
 -- of another environment: a copy, perhaps, whose messages have been sent where it was made).
-local now = now_ms()
 local home = call('GET', key('home'))
 if home and home ~= ARGV[5] and ARGV[6] ~= '1' then return 'home ' .. home end
+local now = tick(0, 0)
 local lease = tonumber(call('ZSCORE', key('workers'), ARGV[1]) or 0)
 local instance = call('HGET', key('worker:' .. ARGV[1]), 'instance')
 if lease > now and instance and instance ~= ARGV[2] then return 'name ' .. (lease - now) end
@@ -14,7 +14,7 @@ if call('EXISTS', key('inflight:' .. ARGV[1])) == 1 and instance ~= ARGV[2] then
   call('RENAME', key('inflight:' .. ARGV[1]), key('inflight:' .. ghost))
   call('ZADD', key('workers'), now - 1, ghost)
 end
-pulse(tonumber(ARGV[3]))
+pulse(now, tonumber(ARGV[3]))
 call('SET', key('home'), ARGV[5])
 if instance ~= ARGV[2] then call('DEL', key('worker:' .. ARGV[1])) end -- what an earlier life of the name left there
 call('ZADD', key('workers'), now + tonumber(ARGV[3]), ARGV[1])

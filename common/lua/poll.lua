@@ -18,7 +18,7 @@ expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('GET', 'poll:claim')
 if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {now, -1, 0, 0, 0} end
 for _, conversation in ipairs(call('ZRANGEBYSCORE', poll, now + age_ms + lease_ms + 1, '+inf', 'LIMIT', 0, LOOK_MAX)) do
-  call('ZADD', poll, int(now), conversation) -- Redis' clock was set back
+  call('ZADD', poll, int(now), conversation) -- `clock` was lost
 end
 local function messages_in(text) return select(2, string.gsub(text, ' %S+ ', '')) end
 -- What is due, without the messages that are too old to be asked for.
@@ -50,7 +50,7 @@ if limit > 0 then
   local span_ms, share = window_ms * math.max(1, math.ceil(SHARE / limit)), math.max(1, math.floor(limit / SHARE))
   share = share - used(key('poll:window'), span_ms, margin_ms, now)
   local is_waited_for = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) +
-    call('ZCOUNT', key('delayed'), '-inf', now) > 0
+    call('ZCOUNT', key('delayed'), '-inf', wall_ms()) > 0
   local may = is_waited_for and math.min(free, share) or free - math.floor(limit / SHARE)
   if may < most and is_waited_for and share > 0 then
     local wait = until_free(key('window'), window_ms, now, margin_ms)
@@ -79,7 +79,7 @@ for i = 1, most do
   handed[2 * i - 1], handed[2 * i] = due[i], table.concat(ids)
 end
 if limit > 0 then
-  call('PEXPIRE', key('window'), window_ms + margin_ms + 1000)
+  call('PEXPIRE', key('window'), WINDOW_KEPT_MS)
   call('PEXPIRE', key('poll:window'), window_ms * math.max(1, math.ceil(SHARE / limit)) + margin_ms + 1000)
 end
 local head = answer(0, 0)

@@ -1,14 +1,62 @@
 -- In front of every script. KEYS[1] is `herald:{org}`: its hash tag puts all keys of an org on one slot, so a script
 -- may name the others itself. Time is Redis' own, so that skewed machines agree.
+-- There are two times. wall_ms is the clock of Redis' machine: for instants that people name or read. now_ms is the org's
+-- own and never jumps: for leases, windows and pauses, whose lengths must not depend on somebody setting a clock.
 local call = redis.call
 -- Whole numbers as text: Redis prints a Lua number with 17 digits, which takes longer than most commands.
 local function int(number) return string.format('%d', number) end
 local function key(name) return KEYS[1] .. ':' .. name end
 -- The lists by the letter that an envelope in flight has in front.
 local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
-local function now_ms()
+local function wall_ms()
   local t = call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+-- `clock` has both times as they were at the last tick. Workers tick at least once a second; between ticks now_ms goes
+-- along with Redis' clock, and stands still when that has moved by more than workers are ever silent, until one ticks
+-- who knows better.
+local SILENCE_MS, NOTICED_MS, STRAY_MS, STRAYS = 3000, 1000, 24 * 3600 * 1000, 500
+local function read_clock()
+  local at, wall = call('HMGET', key('clock'), 'now', 'wall'), wall_ms()
+  local now = tonumber(at[1]) or wall
+  return now, wall - (tonumber(at[2]) or wall), wall
+end
+local function now_ms()
+  local now, passed = read_clock()
+  if passed < 0 or passed > SILENCE_MS then return now end
+  return now + passed
+end
+-- For those who only look, or ask while no worker ticks.
+local function seen_ms()
+  local now, passed = read_clock()
+  return now + math.max(0, passed)
+end
+-- What was put off while Redis' clock was ahead would wait until it is that late again, so it comes forward by as much.
+-- A message that has a time of its own, and comes forward with the rest, is put back where it belongs by whoever takes it.
+local function bring_back_strays()
+  local by = tonumber(call('HGET', key('clock'), 'stray_by'))
+  if not by then return end
+  local from, to = unpack(call('HMGET', key('clock'), 'stray_from', 'stray_to'))
+  local strays = call('ZRANGEBYSCORE', key('delayed'), from, to, 'WITHSCORES', 'LIMIT', 0, STRAYS)
+  for i = 1, #strays, 2 do
+    call('ZADD', key('delayed'), string.format('%.0f', tonumber(strays[i + 1]) - by), strays[i])
+  end
+  if #strays < 2 * STRAYS then call('HDEL', key('clock'), 'stray_by', 'stray_from', 'stray_to')
+  else call('HSET', key('clock'), 'stray_from', strays[#strays]) end
+end
+-- Moves the org's time on. It should be between `least` and `most` by the count of a worker that has heard it before and has
+-- a clock that nobody sets (0: it has not); what Redis' clock has moved beyond that is a jump, and does not count.
+local function tick(least, most)
+  local now, passed, wall = read_clock()
+  local next_ms = now + math.max(0, passed)
+  if most > 0 and (passed < 0 or next_ms > most + NOTICED_MS) then next_ms = math.max(now, least) end
+  if passed < -NOTICED_MS then
+    call('HSET', key('clock'), 'stray_by', string.format('%.0f', -passed), 'stray_from', string.format('%.0f', wall),
+      'stray_to', string.format('%.0f', wall - passed + STRAY_MS))
+  end
+  call('HSET', key('clock'), 'now', string.format('%.0f', next_ms), 'wall', string.format('%.0f', wall))
+  bring_back_strays()
+  return next_ms
 end
 -- A script that breaks off half-way is not undone. So each one looks at the keys it will write before it changes
 -- anything: an error of a wrong type then comes while everything is still in its place.
@@ -49,10 +97,12 @@ local function settle(campaign, is_new, what)
   count('counts', what, 1)
   if campaign ~= '' then count('campaign:' .. campaign, what, 1) end
 end
+-- The org's window holds `limit` grants at most, and must outlive any jump of Redis' clock.
+local WINDOW_KEPT_MS = 400 * 24 * 3600 * 1000
 -- Grants of a window that count now: the others are forgotten.
 local function used(window, window_ms, margin_ms, now)
   call('ZREMRANGEBYSCORE', window, '-inf', now - window_ms - 1)
-  call('ZREMRANGEBYSCORE', window, now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
+  call('ZREMRANGEBYSCORE', window, now + window_ms + margin_ms, '+inf') -- `clock` was lost
   return call('ZCARD', window)
 end
 -- How long until the oldest grant of a window leaves it; `otherwise` when there is none.
@@ -125,29 +175,25 @@ end
 local function note_cancelled(id, keep_ms)
   local was = redis.pcall('HGET', key('message:' .. id), 'state')
   if type(was) ~= 'string' or was == 'sent' then return end
-  call('HSET', key('message:' .. id), 'state', 'cancelled', 'at', now_ms())
+  call('HSET', key('message:' .. id), 'state', 'cancelled', 'at', int(wall_ms()))
   call('PEXPIRE', key('message:' .. id), keep_ms)
 end
 -- Every beat of any worker is the org's pulse. When it has been silent for half a lease, Redis was away or all workers
 -- were, and leases have run out that nobody gave up: for one lease nobody is reaped, so that whoever is alive can say so.
-local function pulse(lease_ms)
-  local now, last = now_ms(), tonumber(call('GET', key('pulse')) or 0)
-  -- Redis' clock was set back: leases that end in a future nobody waits for end one lease from now, unless renewed.
-  if last > now + 1000 then
-    for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), now + 2 * lease_ms, '+inf')) do
-      call('ZADD', key('workers'), now + lease_ms, worker)
-    end
-  end
-  if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
-  call('SET', key('pulse'), string.format('%.0f', now), 'PX', lease_ms * 10)
+-- Both keys are one number for the org, and stay: what Redis expires goes by its own clock, which jumps.
+local function pulse(now, lease_ms)
+  local last = tonumber(call('GET', key('pulse')) or 0)
+  if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms)) end
+  call('SET', key('pulse'), string.format('%.0f', now))
 end
+local function is_calm(now) return tonumber(call('GET', key('calm')) or 0) > now end
 -- The sets in which an idempotency key may be, the one of today first, and how long that one is kept. A campaign has one
 -- for as long as it may be run again: one look-up a message. Others are in sets for thirds of the time that a key is
 -- remembered, so that memory is given back a whole set at a time.
 local function memory(campaign, dedup_ms, campaign_memory_ms)
   if campaign ~= '' then return {key('seen:campaign:' .. campaign)}, campaign_memory_ms end
   local width = math.max(1, math.ceil(dedup_ms / 3))
-  local at = math.floor(now_ms() / width)
+  local at = math.floor(seen_ms() / width)
   local sets = {}
   for i = 0, 3 do sets[i + 1] = key('seen:' .. (at - i)) end
   return sets, dedup_ms * 2

@@ -1,17 +1,17 @@
 -- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
--- ARGV: most messages at once, keep_ms, audit_max, lease in ms. Answers how many it took; as many as asked means: call again.
+-- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick). Answers how many it took; as many as asked means: call again.
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('XLEN', 'audit')
 expect('HLEN', 'counts')
-local now = now_ms()
-pulse(tonumber(ARGV[4]))
-if call('EXISTS', key('calm')) == 1 then return 0 end
+local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6])), wall_ms()
+pulse(now, tonumber(ARGV[4]))
+if is_calm(now) then return 0 end
 local function audit(worker, message, outcome)
   local id = type(message.id) == 'string' and message.id or ''
-  call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. string.format('%.0f', now) ..
+  call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. string.format('%.0f', wall) ..
     ',"what":"reap","id":' .. cjson.encode(id) .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
     '","unknown":true}')
 end
@@ -32,13 +32,13 @@ local function bury(message, envelope)
   local herald = type(message.herald) == 'table' and message.herald or {}
   local document = '{"id":' .. cjson.encode(id) ..
     (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') ..
-    ',"dead_at":' .. string.format('%.0f', now) ..
+    ',"dead_at":' .. string.format('%.0f', wall) ..
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
     whole(herald.attempts, 0) .. ',"deaths":' .. whole(herald.deaths, 1) .. ',"envelope":' .. mark(envelope) .. '}'
   local letter = keep_letter(document, 'outcome_unknown', name_or_none(campaign, 64), channel_of(message), '',
-    name_or_none(id, 128), now)
+    name_or_none(id, 128), wall)
   if id ~= '' then
-    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown', 'campaign', campaign,
+    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', wall, 'reason', 'outcome_unknown', 'campaign', campaign,
       'attempts', whole(herald.attempts, 0), 'letter', letter)
     call('PEXPIRE', key('message:' .. id), keep_ms)
   end

@@ -5,7 +5,7 @@
 -- counts when the send's own answer comes (sent.lua).
 local keep_ms, dedup_ms, audit_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local early_ms = int(math.max(tonumber(keep_ms), dedup_ms)) -- for as long as the event would not be taken again
-local now = now_ms()
+local now = wall_ms()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 expect('SCARD', 'suppressed')

@@ -3,25 +3,26 @@
 -- In flight, an envelope has the letter of its list in front (H, N or L), so that anyone can put it back there.
 -- A grant's score is the last instant at which it may be used, so that the window is exact for requests, not for grants.
 -- ARGV: worker, ticket prefix, first ticket number, wanted, window limit (0: none), window in ms, how long a grant may
--- wait to be used in ms.
--- Answers: now, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, then the envelopes.
+-- wait to be used in ms, what the time should be (2, see tick).
+-- Answers: Redis' clock, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, the org's time,
+-- then the envelopes.
 local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local now = now_ms()
 expect('HLEN', 'inflight:' .. worker)
 expect('GET', 'turn')
-if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {now, -1, 0, 0} end
-if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {now, 0, 0, 0} end
+local now, wall = tick(tonumber(ARGV[8]), tonumber(ARGV[9])), wall_ms()
+if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {wall, -1, 0, 0, now} end
+if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {wall, 0, 0, 0, now} end
 local hold = held_ms('hold', now)
-if hold > 0 then return {now, hold, 0, 0} end
+if hold > 0 then return {wall, hold, 0, 0, now} end
 if limit > 0 then
   -- A question about statuses that is due is left its small share, see poll.lua.
   local claim = tonumber(redis.pcall('GET', key('poll:claim')) or 0) or 0
   local free = limit - used(key('window'), window_ms, margin_ms, now) - claim
-  if free <= 0 then return {now, 0, until_free(key('window'), window_ms, now, margin_ms), 0} end
+  if free <= 0 then return {wall, 0, until_free(key('window'), window_ms, now, margin_ms), 0, now} end
   wanted = math.min(wanted, free)
 end
-local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, wanted)
+local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', wall, 'LIMIT', 0, wanted)
 local letters, broken = {}, nil
 if #taken > 0 then call('ZREM', key('delayed'), unpack(taken)) end
 for i = 1, #taken do letters[i] = 'N' end
@@ -55,7 +56,7 @@ if #taken < wanted then
   local first_due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
   if first_due[2] then next_due = tonumber(first_due[2]) end
 end
-local answer = {now, 0, 0, next_due}
+local answer = {wall, 0, 0, next_due, now}
 if #taken == 0 then return broken or answer end
 local flight, grants = {}, {}
 for i, envelope in ipairs(taken) do
@@ -69,6 +70,6 @@ end
 call('HSET', key('inflight:' .. worker), unpack(flight))
 if limit > 0 then
   call('ZADD', key('window'), unpack(grants))
-  call('PEXPIRE', key('window'), window_ms + margin_ms + 1000)
+  call('PEXPIRE', key('window'), WINDOW_KEPT_MS)
 end
 return answer

@@ -5,7 +5,7 @@
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local first_ms, age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 local CONVERSATION_MAX = 65536 -- bytes of what is asked for in one: more than a thousand messages
-local now = int(now_ms())
+local now, wall = now_ms(), int(wall_ms())
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 if age_ms > 0 then
@@ -35,7 +35,7 @@ local function ask_for(conversation, provider)
     return
   end
   local due = math.min(now + first_ms, tonumber(call('ZSCORE', key('poll'), conversation) or math.huge))
-  keep_polled(conversation, asked .. now .. ' ' .. provider .. ' ', due, age_ms)
+  keep_polled(conversation, asked .. int(now) .. ' ' .. provider .. ' ', due, age_ms)
 end
 for i = 6, #ARGV, 11 do
   local id, campaign, provider = ARGV[i + 1], ARGV[i + 2], ARGV[i + 5]
@@ -51,7 +51,7 @@ for i = 6, #ARGV, 11 do
     if not is_known then count('counts', 'late', 1) end
   end
   if not is_known then
-    redis.pcall('HSET', message, 'state', 'sent', 'at', now, 'campaign', campaign, 'attempts', ARGV[i + 4], 'provider_id',
+    redis.pcall('HSET', message, 'state', 'sent', 'at', wall, 'campaign', campaign, 'attempts', ARGV[i + 4], 'provider_id',
       provider, 'conversation_id', ARGV[i + 6], 'correlation_id', ARGV[i + 7])
     call('PEXPIRE', message, keep_ms)
     call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 10])

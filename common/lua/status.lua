@@ -2,7 +2,7 @@
 -- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
 -- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked,
 -- conversations in which statuses are asked for, pause of asking or ''.
-local now = now_ms()
+local now, wall = seen_ms(), wall_ms()
 local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
 local workers = {}
 local ids = call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
@@ -26,6 +26,6 @@ if audit > 0 then
   end
 end
 return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
-  call('ZCARD', key('delayed')), call('LLEN', key('dead')) + call('HLEN', key('dead:letters')), call('ZCARD', key('window')), due[2] or 0,
-  call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers, parked,
-  call('ZCARD', key('poll')), call('GET', key('poll:hold')) or ''}
+  call('ZCARD', key('delayed')), call('LLEN', key('dead')) + call('HLEN', key('dead:letters')), call('ZCARD', key('window')),
+  due[2] and math.max(1, due[2] - wall + now) or 0, call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')),
+  workers, parked, call('ZCARD', key('poll')), call('GET', key('poll:hold')) or ''}

@@ -501,6 +501,23 @@ def test_refused_rows_of_standard_input_go_to_a_file_named_after_the_campaign():
         equal(rejected(stand.path("visit.rejects.csv")), [(2, "to", "address_invalid")], "rejects")
 
 
+def test_a_rejects_file_that_is_there_keeps_what_a_person_corrected_in_it():
+    with Stand() as stand:
+        bad = people(1) + "031,Ann,May 1,true\n"
+        equal(send(stand, bad).status, 3, "status")
+        first = stand.path("people.csv.rejects.csv")
+        first.write_text("hours of work\n")
+        for number in (2, 3):
+            result = send_json(stand, bad)
+            path = stand.path(f"people.csv.rejects.{number}.csv")
+            equal(result["rejects_file"], str(path), "rejects file")
+            equal(rejected(path), [(3, "to", "address_invalid")], "rejects")
+            equal(path.stat().st_mode & 0o777, 0o600, "mode of the rejects file")
+        equal(first.read_text(), "hours of work\n", "the corrected file")
+        equal(send(stand, bad, "--rejects", first).status, 3, "status")
+        equal(rejected(first), [(3, "to", "address_invalid")], "a file that was asked for by name is overwritten")
+
+
 def test_a_rejects_file_that_cannot_be_written_stops_the_run_and_says_so():
     with Stand() as stand:
         result = send(stand, people(2) + "031,Ann,May 1,true\n", "--rejects", stand.path("no/such/folder.csv"))

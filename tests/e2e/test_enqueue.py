@@ -344,6 +344,16 @@ def test_the_corrected_rejects_file_sends_just_those_without_what_was_added():
         equal(wrapped["payload"], bot(text="x"), "the payload")
 
 
+def test_a_rejects_file_that_is_there_keeps_what_a_person_corrected_in_it():
+    with Stand() as stand:
+        path = stand.write("messages.jsonl", lines(message(1), "bad"))
+        first = stand.write("messages.jsonl.rejects.jsonl", "hours of work\n")
+        equal(stand.herald("enqueue", path).status, 3, "status")
+        equal(first.read_text(), "hours of work\n", "the corrected file")
+        [entry] = rejects(stand.path("messages.jsonl.rejects.2.jsonl"))
+        equal((entry["rejected_line"], entry["rejected_raw"]), (2, "bad"), "rejects")
+
+
 def test_the_rejects_file_never_overwrites_what_is_being_read():
     with Stand() as stand:
         path = stand.write("enqueue.rejects.jsonl", lines(message(1), "bad"))

@@ -204,8 +204,9 @@ def _is_stopped(pid):
 class Redis:
     """A private redis-server that can be stopped, killed, paused and started again on the same data and address."""
 
-    def __init__(self, folder, appendfsync="everysec", appendonly=True, password=None, unix=False, options=()):
+    def __init__(self, folder, appendfsync="everysec", appendonly=True, password=None, unix=False, options=(), env=None):
         self.folder = folder
+        self._env = env and {**clean_environment(), **env}
         self.password = password
         self.socket_path = folder / "redis.sock" if unix else None
         self.port = 0
@@ -305,7 +306,7 @@ class Redis:
 
     def _launch(self):
         place = ["--unixsocket", self.socket_path, "--port", 0] if self.socket_path else ["--port", self.port]
-        self._process = Process("redis", ["redis-server", *place, *self._settings], self.folder)
+        self._process = Process("redis", ["redis-server", *place, *self._settings], self.folder, self._env)
         wait_until(self._answers, "redis-server to answer")
 
     def _answers(self):
@@ -418,7 +419,7 @@ class Result:
 
 class Stand:
     def __init__(self, org="default", **redis_options):
-        """redis_options: appendfsync, appendonly, password, unix, options; see Redis."""
+        """redis_options: appendfsync, appendonly, password, unix, options, env; see Redis."""
         self.org = org
         self.folder = None
         self._redis_options = redis_options
