@@ -59,8 +59,8 @@ def test_a_message_is_on_its_list_when_yes_is_said():
               str(later).encode(), "due")
         tutorial = message(4)["payload"] | {"metadata": {"consentVerified": True}}
         equal(client.post("/v1/messages", tutorial).status, 202, "a bare payload")
-        equal(stand.status()["places"], {"ready": 3, "delayed": 1, "in_flight": 0, "sent": 0, "dead": 0, "parked": 0,
-                                         "cancelled": 0}, "places")
+        places = {name: count for name, count in stand.status()["places"].items() if count}
+        equal(places, {"ready": 3, "delayed": 1}, "places")
 
 
 def test_an_array_is_answered_item_by_item_in_its_order():
