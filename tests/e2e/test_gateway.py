@@ -442,7 +442,7 @@ def test_a_stop_while_requests_run_loses_no_yes():
 def test_a_request_under_way_is_finished_within_the_drain():
     body = json.dumps(message(1)).encode()
     with Stand() as stand:
-        gateway = stand.gateway()
+        gateway = stand.gateway("--threads", "1")  # one thread reads what comes in in its order
         with Wire(gateway.port) as wire, Wire(gateway.port) as idle:
             wire.send(head("POST", "/v1/messages", stand.token, "Content-Type: application/json", f"Content-Length: {len(body)}"))
             wire.send(body[:20])
@@ -459,7 +459,7 @@ def test_a_request_under_way_is_finished_within_the_drain():
 def test_a_drain_that_is_over_or_a_second_signal_ends_what_is_left():
     for flags, signals in ((("--drain", "1s"), 1), (("--drain", "10m"), 2)):
         with Stand() as stand:
-            gateway = stand.gateway(*flags)
+            gateway = stand.gateway("--threads", "1", *flags)
             with Wire(gateway.port) as wire, client_of(stand, gateway) as client:
                 wire.send(head("POST", "/v1/messages", stand.token, "Content-Type: application/json", "Content-Length: 9"))
                 equal(client.get("/nowhere").status, 404, "its headers were read before this")
