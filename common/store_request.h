@@ -94,6 +94,10 @@ void request_number(struct request *request, int64_t number);
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
 void request_submit(struct request *request);
 
+/* The text of a reply, cut to fit; "" when it has none. */
+void request_copy_text(char *out, size_t size, const struct redis_reply *reply);
+int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, and the log says why */
+
 const struct store_limits *store_limits(const struct store *store);
 const struct store_poll_times *store_poll_times(const struct store *store);
 const char *store_list_name(enum priority priority);

@@ -60,7 +60,7 @@ static int compare(const void *a, const void *b)
 const struct template *template_set_find(const struct template_set *set, struct span name)
 {
     const struct named *found;
-    struct named wanted;
+    struct named wanted = {.template = NULL};
 
     if (!id_is_valid(name.data, name.len))
         return NULL;

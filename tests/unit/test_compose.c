@@ -53,7 +53,7 @@ static const struct compose_case cases[] = {
      "template_invalid", "/template"},
     {"no address", "{" SMS CONSENT ORDER "}", "field_missing", "/to"},
     {"a wrong address", "{" SMS CONSENT ORDER ",\"to\":\"+1\"}", "address_invalid", "/to"},
-    {"a NUL in the address", "{" SMS CONSENT ORDER ",\"to\":\"+13175550199\\u0000\"}", "field_invalid", "/to"},
+    {"a NUL in the address", "{" SMS CONSENT ORDER ",\"to\":\"+13175550199\\u0000\"}", "address_invalid", "/to"},
     {"no consent", "{" SMS TO ORDER "}", "consent_missing", "/consentVerified"},
     {"no in one place", "{" SMS REST ",\"metadata\":{\"consentVerified\":1}}", "consent_missing", "/consentVerified"},
     {"no variable", "{" SMS TO CONSENT "}", "placeholder_unresolved", "/variables/order"},
