@@ -91,7 +91,7 @@ def accepted(stand):
 
 def test_a_truncated_body_is_never_accepted():
     body = body_of()
-    with served() as (stand, gateway):
+    with served(*SLOW) as (stand, gateway):
         for cut in (0, 1, len(body) // 2, len(body) - 1):
             for ending in (Wire.half_close, Wire.reset, Wire.close):
                 wire = Wire(gateway.port).send(post_head(stand, length(body)) + body[:cut])
