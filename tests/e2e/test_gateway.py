@@ -2,6 +2,7 @@
 """herald-gateway as its clients see it: enqueue, keys, states, campaigns, rights, browsers, back-pressure, stopping."""
 
 import hashlib
+import http.client
 import json
 import pathlib
 import re
@@ -17,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import QUICK, message, messages, wait_sent
-from http_client import Client, Wire, head
+from http_client import Client, Wire, head, in_parallel
 from stand import SLOWNESS, Stand, free_port, program, wait_until
 from tap import equal
 
@@ -59,8 +60,8 @@ def test_a_message_is_on_its_list_when_yes_is_said():
               str(later).encode(), "due")
         tutorial = message(4)["payload"] | {"metadata": {"consentVerified": True}}
         equal(client.post("/v1/messages", tutorial).status, 202, "a bare payload")
-        equal(stand.status()["places"], {"ready": 3, "delayed": 1, "in_flight": 0, "sent": 0, "dead": 0, "parked": 0,
-                                         "cancelled": 0}, "places")
+        places = {name: count for name, count in stand.status()["places"].items() if count}
+        equal(places, {"ready": 3, "delayed": 1}, "places")
 
 
 def test_an_array_is_answered_item_by_item_in_its_order():
@@ -177,24 +178,6 @@ def test_parallel_repeats_of_one_key_are_one_message():
 
         in_parallel(post, range(10))
         equal((len(answers), len(set(answers)), accepted(stand)), (200, 1, 1), "answers, different ones, accepted")
-
-
-def in_parallel(function, items):
-    errors = []
-
-    def run(item):
-        try:
-            function(item)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(item,), daemon=True) for item in items]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    if errors:
-        raise errors[0]
 
 
 # --- messages and campaigns ---
@@ -432,7 +415,7 @@ def test_a_stop_while_requests_run_loses_no_yes():
                     for index in range(first, 10**6, 8):
                         try:
                             answer = client.post("/v1/messages", message(index))
-                        except (OSError, socket.timeout, Exception) as error:
+                        except (OSError, http.client.HTTPException) as error:
                             assert "timed out" not in str(error), error
                             return
                         statuses.add(answer.status)
@@ -459,7 +442,7 @@ def test_a_stop_while_requests_run_loses_no_yes():
 def test_a_request_under_way_is_finished_within_the_drain():
     body = json.dumps(message(1)).encode()
     with Stand() as stand:
-        gateway = stand.gateway()
+        gateway = stand.gateway("--threads", "1")  # one thread reads what comes in in its order
         with Wire(gateway.port) as wire, Wire(gateway.port) as idle:
             wire.send(head("POST", "/v1/messages", stand.token, "Content-Type: application/json", f"Content-Length: {len(body)}"))
             wire.send(body[:20])
@@ -476,7 +459,7 @@ def test_a_request_under_way_is_finished_within_the_drain():
 def test_a_drain_that_is_over_or_a_second_signal_ends_what_is_left():
     for flags, signals in ((("--drain", "1s"), 1), (("--drain", "10m"), 2)):
         with Stand() as stand:
-            gateway = stand.gateway(*flags)
+            gateway = stand.gateway("--threads", "1", *flags)
             with Wire(gateway.port) as wire, client_of(stand, gateway) as client:
                 wire.send(head("POST", "/v1/messages", stand.token, "Content-Type: application/json", "Content-Length: 9"))
                 equal(client.get("/nowhere").status, 404, "its headers were read before this")

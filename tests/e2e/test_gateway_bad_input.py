@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import message, messages
-from http_client import Client, Wire, head
+from http_client import Client, Wire, head, in_parallel
 from stand import SLOWNESS, Stand, wait_until
 from tap import equal
 
@@ -91,7 +91,7 @@ def accepted(stand):
 
 def test_a_truncated_body_is_never_accepted():
     body = body_of()
-    with served() as (stand, gateway):
+    with served(*SLOW) as (stand, gateway):
         for cut in (0, 1, len(body) // 2, len(body) - 1):
             for ending in (Wire.half_close, Wire.reset, Wire.close):
                 wire = Wire(gateway.port).send(post_head(stand, length(body)) + body[:cut])
@@ -435,26 +435,6 @@ def test_who_sends_a_byte_a_second_is_given_up():
             assert closed, f"{name}: the server goes on reading"
             assert 0.9 < seconds < 6 * SLOWNESS, f"{name}: ended after {seconds:.1f} s"
         equal(accepted(stand), 0, "accepted")
-
-
-def in_parallel(function, items):
-    """Runs it for each in a thread of its own; the first error is raised here."""
-    errors = []
-
-    def run(item):
-        try:
-            function(item)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(item,), daemon=True) for item in items]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive(), "a thread of the test hangs"
-    if errors:
-        raise errors[0]
 
 
 def test_a_body_that_comes_slowly_but_well_is_taken():

@@ -24,8 +24,15 @@ ENVELOPE = json.loads((ROOT / "docs" / "envelope.schema.json").read_text())
 VERBS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 SECRET = "a-webhook-secret-of-32-characters"
 PAGE = "https://crm.example.com"
-# Answers that need an accident, not a request; tests/e2e/test_gateway_bad_input.py provokes them.
-ACCIDENTS = {"503"}
+LINES = "application/x-ndjson"
+TEMPLATE = {
+    "name": "ready",
+    "channel": "sms",
+    "from": "+13175550100",
+    "route": "agentless",
+    "default_language": "en",
+    "texts": {"en": "Hello {{name}}"},
+}
 
 
 def resolve(value):
@@ -81,7 +88,9 @@ def check(answer, method, path, exact_code=None):
             value = int(given) if header["schema"].get("type") == "integer" else given
             equal(problems_of(header["schema"], value), [], f"{about}: {name}")
     assert answer.type in response["content"], f"{about}: {answer.type} is none of {list(response['content'])}"
-    equal(problems_of(response["content"][answer.type]["schema"], answer.json), [], f"{about}: {answer}")
+    schema = response["content"][answer.type]["schema"]
+    for value in map(json.loads, answer.body.splitlines()) if answer.type == LINES else [answer.json]:
+        equal(problems_of(schema.get("contentSchema", schema), value), [], f"{about}: {answer}")
     if answer.status >= 400 and answer.type == "application/problem+json":
         equal(answer.json["status"], answer.status, "status within the problem")
         equal(answer.json["type"], "urn:herald:problem:" + answer.code, "type of the problem")
@@ -92,6 +101,11 @@ def check(answer, method, path, exact_code=None):
 
 def filled(path, value="c1"):
     return path.replace("{id}", value)
+
+
+def one_body(kinds):
+    """A body that a path takes at first sight."""
+    return (b"{}" if "application/json" in kinds else b"to\n") if kinds else None
 
 
 def signed(body, secret=SECRET):
@@ -140,7 +154,7 @@ def test_every_path_refuses_who_may_not_as_documented():
         for method, path, operation in operations():
             kinds = operation.get("requestBody", {}).get("content", {})
             headers = {"Content-Type": next(iter(kinds))} if kinds else {}
-            body = b"{}" if kinds else None
+            body = one_body(kinds)
             scopes = [scope for entry in operation["security"] for scope in entry["bearer"]]
             if not scopes:
                 with Client(gateway.port) as client:
@@ -155,14 +169,14 @@ def test_every_path_refuses_who_may_not_as_documented():
 
 
 def test_every_path_refuses_bodies_as_documented():
-    with Stand() as stand, Client(gateway_of(stand).port, stand.token) as client:
+    with Stand() as stand, Client(gateway_of(stand, "--max-upload", "1000000").port, stand.token) as client:
         for method, path, operation in operations():
             kinds = operation.get("requestBody", {}).get("content", {})
             headers = {"Content-Type": next(iter(kinds), "application/json")}
             large = b"x" * (1 << 20) + b"x"
-            if set(kinds) <= {"application/json"}:
-                answer = client.request(method, filled(path), large, {**headers, "X-Hub-Signature-256": signed(large)})
-                check(answer, method, path, "body_too_large")
+            headers["Content-Type"] = "application/json" if "application/json" in kinds else headers["Content-Type"]
+            answer = client.request(method, filled(path), large, {**headers, "X-Hub-Signature-256": signed(large)})
+            check(answer, method, path, "body_too_large")
             answer = client.request(method, filled(path), b"x", {**headers, "Content-Encoding": "gzip"})
             check(answer, method, path, "encoding_unsupported")
             twice = {"Authorization": None, "authorization": "x", "AUTHORIZATION": "y"}
@@ -245,6 +259,73 @@ def test_receipts_as_documented():
             check(client.post(path, b"{}", headers={"X-Hub-Signature-256": signed(b"{ }")}), "POST", path, "signature_wrong")
 
 
+def test_streams_and_uploads_as_documented():
+    with Stand() as stand:
+        stand.path("templates").mkdir()
+        stand.write("templates/ready.json", json.dumps(TEMPLATE))
+        gateway = gateway_of(stand, "--templates", stand.path("templates"))
+        with Client(gateway.port, stand.token) as client:
+
+            def post(path, body, kind, status, code=None):
+                answer = client.post(path, body.encode(), headers={"Content-Type": kind})
+                equal(answer.status, status, f"{path} {body[:60]}: {answer}")
+                return check(answer, "POST", path.partition("?")[0], code)
+
+            lines = "".join(json.dumps(item) + "\n" for item in messages(3))
+            post("/v1/messages", lines, LINES, 202)
+            equal(post("/v1/messages", lines, LINES, 202).headers["Idempotency-Replayed"], "true", "again")
+            post("/v1/messages", lines + "{}\n", LINES, 207)
+            post("/v1/messages", "{}\n", LINES, 422)
+            post("/v1/messages", "\n", LINES, 422, "lines_missing")
+            written = {"template": "ready", "to": "+13175550199", "variables": {"name": "Ann"}, "consentVerified": True}
+            post("/v1/messages", json.dumps(written), "application/json", 202)
+            post("/v1/messages", json.dumps({**written, "template": "x"}), "application/json", 422, "template_unknown")
+            post("/v1/messages", json.dumps({**written, "template": {}}), "application/json", 422, "template_invalid")
+
+            good = "to,name,consentVerified\n+13175550199,Ann,true\n"
+            post("/v1/campaigns?template=ready", good, "text/csv", 202)
+            post("/v1/campaigns?template=ready", good + "12,Bob,true\n", "text/csv", 207)
+            post("/v1/campaigns?template=ready", "to,name,consentVerified\n12,Bob,true\n", "text/csv", 422)
+            for query, body, code in (("", good, "field_missing"), ("?template=x", good, "template_unknown"),
+                                      ("?template=ready&send_at=x", good, "field_invalid"),
+                                      ("?template=ready", "to\n", "column_missing"),
+                                      ("?template=ready", "to,name,consentVerified\n", "recipients_empty"),
+                                      ("?template=ready", "PK\3\4", "recipients_invalid")):
+                post("/v1/campaigns" + query, body, "text/csv", 422, code)
+            post("/v1/campaigns", good, "text/plain", 415, "type_unsupported")
+            post("/v1/campaigns", "--boundary\r\n", "multipart/form-data; boundary=boundary", 400, "form_invalid")
+
+
+def test_dead_letters_as_documented():
+    with Stand() as stand:
+        stand.sandbox()
+        stand.worker(*flow.QUICK).wait_ready()
+        flow.push(stand, {}, message(1, metadata={}, campaign="spring"))
+        flow.wait_dead(stand, 2)
+        with Client(gateway_of(stand).port, stand.token) as client:
+            equal(check(client.get("/v1/dead"), "GET", "/v1/dead").json["total"], 2, "all")
+            found = check(client.get("/v1/dead?filter=reason%3Dconsent_missing"), "GET", "/v1/dead")
+            equal(found.json["total"], 1, "of one reason")
+            check(client.get("/v1/dead?filter=x"), "GET", "/v1/dead", "filter_invalid")
+            consent = {"metadata": {"consentVerified": True}}
+            for body, status, code in (
+                ({"filter": "reason=consent_missing", "reason": "r", "dry_run": True}, 200, None),
+                ({"filter": "reason=consent_missing", "reason": "r", "edit": consent, "limit": 5}, 200, None),
+                ({"filter": "x", "reason": "r"}, 422, "filter_invalid"),
+                ({"filter": ""}, 422, "field_invalid"),
+                ({"reason": "r"}, 422, "field_invalid"),
+                ({"filter": "", "reason": "r", "limit": 0}, 422, "field_invalid"),
+                ({"filter": "", "reason": "r", "to_priority": "x"}, 422, "field_invalid"),
+                ({"filter": "", "reason": "r", "edit": 7}, 422, "field_invalid"),
+                ([], 400, "json_invalid"),
+                (b"{", 400, "json_invalid"),
+            ):
+                answer = client.post("/v1/dead/replay", body)
+                equal(answer.status, status, f"{body}: {answer}")
+                check(answer, "POST", "/v1/dead/replay", code)
+            wait_sent(stand, 1)
+
+
 def test_a_redis_that_is_away_as_documented():
     with Stand() as stand, Client(gateway_of(stand, "--max-backlog", "1").port, stand.token) as client:
         equal(client.post("/v1/messages", message(1)).status, 202, "room for one")
@@ -256,7 +337,7 @@ def test_a_redis_that_is_away_as_documented():
         for method, path, operation in operations():
             kinds = operation.get("requestBody", {}).get("content", {})
             headers = {"Content-Type": next(iter(kinds), None), "X-Hub-Signature-256": signed(b"{}")}
-            body = b"{}" if kinds else None
+            body = one_body(kinds)
             check(client.request(method, filled(path), body, headers), method, path, "redis_away")
 
 

@@ -122,8 +122,11 @@ struct heard {
 /* `taken`, `once m1`, `reused` or `full` for each, with blanks between. */
 static void on_accepted(void *context, int rc, const struct store_acceptance *answers, size_t count)
 {
-    static const char *const words[] = {
-        [STORE_TAKEN] = "taken", [STORE_TAKEN_ONCE] = "once", [STORE_KEY_REUSED] = "reused", [STORE_FULL] = "full"};
+    static const char *const words[] = {[STORE_TAKEN] = "taken",
+                                        [STORE_TAKEN_ONCE] = "once",
+                                        [STORE_KEY_REUSED] = "reused",
+                                        [STORE_OFFER_OPTED_OUT] = "out",
+                                        [STORE_FULL] = "full"};
     struct heard *heard = context;
     size_t used = 0;
 
@@ -373,7 +376,7 @@ static void test_nothing_of_it_stays_for_ever_but_what_waits(void **state)
     redis_reply_free(reply);
 }
 
-static void test_a_store_that_forgot_is_as_good_as_new(void **state)
+static void test_a_store_that_dropped_its_requests_is_as_good_as_new(void **state)
 {
     struct fixture *fixture = *state;
     struct heard heard = {.rc = 1};
@@ -418,7 +421,7 @@ int main(void)
         TEST(test_a_broken_record_of_one_message_loses_nothing),
         TEST(test_what_was_known_of_a_message_stays_known),
         TEST(test_nothing_of_it_stays_for_ever_but_what_waits),
-        TEST(test_a_store_that_forgot_is_as_good_as_new),
+        TEST(test_a_store_that_dropped_its_requests_is_as_good_as_new),
         TEST(test_who_gives_up_waits_for_nothing),
     };
 

@@ -10,6 +10,7 @@ import http.client
 import json
 import select
 import socket
+import threading
 import time
 
 from stand import SLOWNESS
@@ -181,3 +182,23 @@ class Wire:
 
     def __exit__(self, *_):
         self.close()
+
+
+def in_parallel(function, items):
+    """Runs it for each in a thread of its own; the first error is raised here."""
+    errors = []
+
+    def run(item):
+        try:
+            function(item)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(item,), daemon=True) for item in items]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive(), "a thread of the test hangs"
+    if errors:
+        raise errors[0]
