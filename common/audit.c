@@ -40,7 +40,9 @@ static void add_text(struct buf *out, const char *key, const char *text)
 {
     if (!text || !*text)
         return;
-    buf_printf(out, ",\"%s\":", key);
+    buf_text(out, ",\"");
+    buf_text(out, key);
+    buf_text(out, "\":");
     buf_json_text(out, text);
 }
 

@@ -9,4 +9,7 @@
  * when there is none. */
 struct span json_span(struct span object, const char *name);
 
+/* Several at once. `ret` has one for each name, in their order. */
+void json_spans(struct span object, const char *const *names, size_t count, struct span *ret);
+
 #endif

@@ -28,6 +28,8 @@ struct settings {
     int64_t timeout_ms, connect_timeout_ms;
     int64_t lease_ms, drain_ms;
     int64_t breaker_failures;
+    bool poll_status;
+    int64_t poll_first_ms, poll_age_ms;
     char *worker_id, *environment;
     bool adopt;
 

@@ -27,6 +27,7 @@ struct store {
     char *url;
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
+    struct store_poll_times poll_times;
     struct script scripts[SCRIPT_COUNT];
 
     struct redis *redis; /* NULL between connections */
@@ -96,6 +97,16 @@ const struct store_limits *store_limits(const struct store *store)
     return &store->limits;
 }
 
+void store_set_poll_times(struct store *store, const struct store_poll_times *times)
+{
+    store->poll_times = *times;
+}
+
+const struct store_poll_times *store_poll_times(const struct store *store)
+{
+    return &store->poll_times;
+}
+
 const char *store_list_name(enum priority priority)
 {
     static const char *const names[] = {
@@ -134,8 +145,16 @@ void request_text(struct request *request, const char *text)
 void request_number(struct request *request, int64_t number)
 {
     char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 
-    request_bytes(request, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)number));
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (number < 0)
+        digits[--at] = '-';
+    request_bytes(request, digits + at, sizeof(digits) - at);
 }
 
 void request_key(struct request *request, const char *name)

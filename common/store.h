@@ -123,6 +123,7 @@ struct store_settle {
     int64_t attempts;                          /* burnt so far; not for release */
     const char *provider_id, *conversation_id; /* sent */
     const char *correlation_id;                /* sent */
+    bool is_polled;                            /* sent: its status is to be asked for, see store_poll.h */
     struct span person;                        /* sent: as in the suppression set; whom its receipts are about */
     int64_t delay_ms;                          /* defer */
     const char *counted_as;                    /* defer: `retries` or another counter */
@@ -245,6 +246,9 @@ struct store_status {
     int64_t due_in_ms; /* -1: nothing delayed */
     int64_t hold_ms;   /* 0: not paused */
     char hold_reason[200];
+    int64_t polled;       /* conversations in which the status of messages is asked for */
+    int64_t poll_hold_ms; /* 0: asking is not paused by itself */
+    char poll_hold_reason[200];
     int64_t audit_kept, audit_cut;
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX];

@@ -20,7 +20,7 @@ enum store_accepted {
                          way) */
     STORE_KEY_REUSED, /* its key was seen before, with another message: it is not taken */
     STORE_OFFER_OPTED_OUT, /* the person is on the suppression set: it is not taken, and its key not remembered */
-    STORE_FULL,            /* more than max_backlog wait: nothing of the batch from here on is taken */
+    STORE_FULL,            /* more than max_backlog wait: nothing new of the batch from here on is taken */
 };
 
 struct store_acceptance {

@@ -1,5 +1,5 @@
 /* Dead letters in the store: counted, found, walked through, put back on a list, or taken away for good
- * (store_dead.c). A letter is known by its ticket; tickets grow with time and are never used again. */
+ * (store_dead.c, store_letters.c). A letter is known by its ticket; tickets grow with time and are never used again. */
 #ifndef HERALD_COMMON_STORE_DEAD_H
 #define HERALD_COMMON_STORE_DEAD_H
 
@@ -47,6 +47,8 @@ struct store_dead_counts {
     int64_t ages[STORE_AGE_COUNT];
     char newest[STORE_LETTER_TICKET_SIZE]; /* ticket; "" when there are none */
 };
+
+void store_dead_sort(struct store_dead_counts *counts); /* most first, for whoever counts by himself */
 
 /* Takes over what an older Herald left in the plain list. First thing before anything else is done with letters;
  * nothing to do costs one look. */

@@ -97,6 +97,7 @@ static void add_sent(struct request *request, const struct store_settle *item)
     request_text(request, item->conversation_id);
     request_text(request, item->correlation_id);
     request_bytes(request, item->person.data, item->person.len);
+    request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
     request_bytes(request, item->audit.data, item->audit.len);
 }
 
@@ -169,6 +170,10 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     if (move != STORE_RELEASE)
         request_number(request, store_limits(store)->keep_ms);
     request_number(request, store_limits(store)->audit_max);
+    if (move == STORE_SENT) {
+        request_number(request, store_poll_times(store)->first_ms);
+        request_number(request, store_poll_times(store)->age_ms);
+    }
     for (size_t i = 0; i < count; i++)
         moves[move].add(request, &items[i]);
     request_submit(request);

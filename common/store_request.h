@@ -6,6 +6,7 @@
 #include "common/store.h"
 #include "common/store_accept.h"
 #include "common/store_dead.h"
+#include "common/store_poll.h"
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
 
@@ -38,7 +39,9 @@ struct script {
     X(SUPPRESS, suppress)                                                                                              \
     X(DEAD_TAKE, dead_take)                                                                                            \
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
-    X(DEAD_COUNTS, dead_counts)
+    X(DEAD_COUNTS, dead_counts)                                                                                        \
+    X(POLL, poll)                                                                                                      \
+    X(POLLED, polled)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -65,6 +68,7 @@ struct request {
         store_enqueued_fn enqueued;
         store_accept_fn accepted;
         store_reserved_fn reserved;
+        store_polled_fn polled;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;
@@ -90,7 +94,12 @@ void request_number(struct request *request, int64_t number);
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
 void request_submit(struct request *request);
 
+/* The text of a reply, cut to fit; "" when it has none. */
+void request_copy_text(char *out, size_t size, const struct redis_reply *reply);
+int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, and the log says why */
+
 const struct store_limits *store_limits(const struct store *store);
+const struct store_poll_times *store_poll_times(const struct store *store);
 const char *store_list_name(enum priority priority);
 
 #endif

@@ -20,12 +20,14 @@ enum {
     AT_COUNTERS,
     AT_WORKERS,
     AT_PARKED,
+    AT_POLL,
+    AT_POLL_HOLD,
     AT_COUNT
 };
 
 #define WORKER_FIELDS 7
 
-static void copy_text(char *out, size_t size, const struct redis_reply *reply)
+void request_copy_text(char *out, size_t size, const struct redis_reply *reply)
 {
     size_t len = 0;
     const char *text = redis_reply_text(reply, &len);
@@ -44,7 +46,7 @@ static size_t read_counters(const struct redis_reply *reply, struct store_counte
     if (count > STORE_COUNTERS_MAX)
         count = STORE_COUNTERS_MAX;
     for (size_t i = 0; i < count; i++) {
-        copy_text(ret[i].name, sizeof(ret[i].name), redis_reply_at(reply, 2 * i));
+        request_copy_text(ret[i].name, sizeof(ret[i].name), redis_reply_at(reply, 2 * i));
         ret[i].value = redis_reply_integer(redis_reply_at(reply, 2 * i + 1));
     }
     return count;
@@ -62,39 +64,43 @@ static void read_workers(const struct redis_reply *reply, int64_t now_ms, struct
         if (i >= STORE_WORKERS_MAX)
             continue;
         worker = &ret->workers[ret->worker_count++];
-        copy_text(worker->id, sizeof(worker->id), redis_reply_at(reply, at));
+        request_copy_text(worker->id, sizeof(worker->id), redis_reply_at(reply, at));
         worker->lease_left_ms = redis_reply_integer(redis_reply_at(reply, at + 1)) - now_ms;
         worker->in_flight = in_flight;
         beat_at = redis_reply_integer(redis_reply_at(reply, at + 3));
         worker->beat_age_ms = beat_at > 0 ? now_ms - beat_at : -1;
-        copy_text(worker->breaker, sizeof(worker->breaker), redis_reply_at(reply, at + 5));
+        request_copy_text(worker->breaker, sizeof(worker->breaker), redis_reply_at(reply, at + 5));
         since = redis_reply_integer(redis_reply_at(reply, at + 6));
         worker->age_ms = since > 0 ? now_ms - since : -1;
-        copy_text(worker->note, sizeof(worker->note), redis_reply_at(reply, at + 4));
+        request_copy_text(worker->note, sizeof(worker->note), redis_reply_at(reply, at + 4));
     }
 }
 
-static void read_hold(const struct redis_reply *reply, int64_t now_ms, struct store_status *ret)
+/* ret_ms stays 0 when there is no pause. */
+static void read_hold(const struct redis_reply *reply, int64_t now_ms, int64_t *ret_ms, char ret_reason[200])
 {
     char text[240];
     int64_t until_ms = redis_reply_integer(reply);
     const char *space;
 
-    copy_text(text, sizeof(text), reply);
+    request_copy_text(text, sizeof(text), reply);
     space = strchr(text, ' ');
     if (until_ms <= now_ms)
         return;
-    ret->hold_ms = until_ms - now_ms;
-    (void)snprintf(ret->hold_reason, sizeof(ret->hold_reason), "%.199s", space ? space + 1 : "");
+    *ret_ms = until_ms - now_ms;
+    (void)snprintf(ret_reason, 200, "%.199s", space ? space + 1 : "");
 }
 
-/* Redis refused the script: the log says why, and nothing that is shown would be true. */
+int request_refused(struct reason *why)
+{
+    reason_set(why, "Redis refused it; the log above has its reason");
+    return ERR_STATE;
+}
+
+/* Nothing that is shown would be true otherwise. */
 static int check_answered(int rc, bool is_answered, struct reason *why)
 {
-    if (rc != 0 || is_answered)
-        return rc;
-    reason_set(why, "Redis refused to say; the log above has its reason");
-    return ERR_STATE;
+    return rc == 0 && !is_answered ? request_refused(why) : rc;
 }
 
 struct status_answer {
@@ -120,7 +126,9 @@ static void on_status(struct request *request, const struct redis_reply *reply)
     ret->window_used = redis_reply_integer(redis_reply_at(reply, AT_WINDOW));
     due = redis_reply_integer(redis_reply_at(reply, AT_DUE));
     ret->due_in_ms = due <= 0 ? -1 : due > now ? due - now : 0;
-    read_hold(redis_reply_at(reply, AT_HOLD), now, ret);
+    read_hold(redis_reply_at(reply, AT_HOLD), now, &ret->hold_ms, ret->hold_reason);
+    ret->polled = redis_reply_integer(redis_reply_at(reply, AT_POLL));
+    read_hold(redis_reply_at(reply, AT_POLL_HOLD), now, &ret->poll_hold_ms, ret->poll_hold_reason);
     ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
     added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)); /* 0 before Redis 7 */
     ret->audit_cut = added > ret->audit_kept ? added - ret->audit_kept : 0;

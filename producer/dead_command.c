@@ -163,8 +163,10 @@ static enum exit_status status_of(int rc, const struct dead_tally *tally, const 
 }
 
 enum exit_status dead_command_run(const struct command_call *call, const struct dead_choice *choice,
-                                  struct dead_job *job, bool (*confirm)(const struct command_call *call, int64_t count))
+                                  const struct dead_job *asked,
+                                  bool (*confirm)(const struct command_call *call, int64_t count))
 {
+    struct dead_job job = *asked;
     char actor[AUDIT_ACTOR_MAX + 1];
     const struct audit_by by = {command_actor(actor), choice->reason ? choice->reason : ""};
     struct showing showing = {.named = 0};
@@ -175,13 +177,17 @@ enum exit_status dead_command_run(const struct command_call *call, const struct 
     struct reason why = {""};
     int rc = dead_filter_parse(&filter, choice->filter, clock_wall_ms(), &why);
 
-    job->filter = &filter;
-    job->by = &by;
-    job->origins = call->settings->origins;
-    job->patience_ms = COMMAND_PATIENCE_MS;
-    job->go_on = go_on;
-    job->left = name_left;
-    job->context = &showing;
+    job.filter = &filter;
+    job.by = &by;
+    job.origins = call->settings->origins;
+    job.patience_ms = COMMAND_PATIENCE_MS;
+    job.go_on = go_on;
+    job.left = name_left;
+    job.context = &showing;
+    if (rc == 0 && choice->id && choice->filter) {
+        reason_set(&why, "an ID and --filter: one of them is enough");
+        rc = ERR_INVALID;
+    }
     if (rc == 0)
         rc = audit_check_by(&by, &why);
     if (rc == 0)
@@ -190,18 +196,18 @@ enum exit_status dead_command_run(const struct command_call *call, const struct 
         rc = store_dead_adopt(store, COMMAND_PATIENCE_MS, &why);
         if (rc == 0)
             rc = store_dead_find(store, choice->id, &letter, COMMAND_PATIENCE_MS, &why);
-        job->letter = &letter;
+        job.letter = &letter;
     }
     if (rc == 0)
-        rc = check_reason(store, choice, job, &why);
+        rc = check_reason(store, choice, &job, &why);
     if (rc == 0)
-        rc = ask_first(call, store, job, confirm, &why);
+        rc = ask_first(call, store, &job, confirm, &why);
     if (rc == 0) {
         catch_signals();
-        progress_begin(&showing.progress, job->is_purge ? "purging" : "replaying", !choice->is_json);
-        rc = dead_job_run(store, job, &tally, &why);
+        progress_begin(&showing.progress, job.is_purge ? "purging" : "replaying", !choice->is_json);
+        rc = dead_job_run(store, &job, &tally, &why);
         progress_end(&showing.progress);
-        print_tally(job, &tally, choice->is_json);
+        print_tally(&job, &tally, choice->is_json);
     }
     store_close(store);
     dead_filter_clear(&filter);

@@ -14,10 +14,11 @@ struct dead_choice {
     bool is_json;
 };
 
-/* Runs the job on what was chosen: its filter, actor and callbacks are filled in. `confirm` is asked before anything is
- * changed, with how many letters that is; false from it ends the command with ERR_STATE. NULL: nobody is asked. */
+/* Runs the job that is asked for on what was chosen; its filter, actor and callbacks are filled in. `confirm` is asked
+ * before anything is changed, with how many letters that is; false from it ends the command with ERR_STATE. NULL:
+ * nobody is asked. */
 enum exit_status dead_command_run(const struct command_call *call, const struct dead_choice *choice,
-                                  struct dead_job *job,
+                                  const struct dead_job *asked,
                                   bool (*confirm)(const struct command_call *call, int64_t count));
 
 #endif

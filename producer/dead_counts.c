@@ -18,15 +18,6 @@ static void count_row(struct store_counter *counters, size_t *count, size_t max,
     counters[i].value++;
 }
 
-static int compare_rows(const void *a, const void *b)
-{
-    const struct store_counter *one = a, *other = b;
-
-    if (one->value != other->value)
-        return one->value < other->value ? 1 : -1;
-    return strcmp(one->name, other->name);
-}
-
 static void count_letter(struct store_dead_counts *counts, const struct store_letter *letter)
 {
     counts->total++;
@@ -57,9 +48,7 @@ static int count_filtered(struct store *store, const struct dead_filter *filter,
     if (rc != 0)
         store_drop(store);
     dead_walk_close(walk);
-    qsort(counts->reasons, counts->reason_count, sizeof(counts->reasons[0]), compare_rows);
-    qsort(counts->channels, counts->channel_count, sizeof(counts->channels[0]), compare_rows);
-    qsort(counts->campaigns, counts->campaign_count, sizeof(counts->campaigns[0]), compare_rows);
+    store_dead_sort(counts);
     return rc;
 }
 

@@ -48,13 +48,8 @@ static enum exit_status run_command(const struct command_call *call)
         .reason = options->reason,
         .is_json = options->is_json,
     };
-    struct dead_job job = {.is_purge = true, .is_dry = options->is_dry, .limit = options->limit};
-    struct reason why = {""};
+    const struct dead_job job = {.is_purge = true, .is_dry = options->is_dry, .limit = options->limit};
 
-    if (choice.id && choice.filter) {
-        reason_set(&why, "an ID and --filter: one of them is enough");
-        return command_fail(ERR_INVALID, &why);
-    }
     return dead_command_run(call, &choice, &job, confirm);
 }
 

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "common/json_span.h"
 #include "common/mem.h"
-#include "common/merge_patch.h"
 
 #define STEP_BYTES   ((size_t)4 << 20)  /* of envelopes in one step; one that is larger goes alone */
 #define STEP_MAX     ((size_t)16 << 20) /* what STEP_BYTES, one envelope more, and its patch fit in */
@@ -41,103 +39,30 @@ struct run {
     int rc;            /* of the last answer */
     int64_t window_ms; /* when the pace's window began, monotonic; its allowance used so far: */
     int64_t window_used;
-    struct buf patched;
+    struct reviver reviver;
 };
 
-int dead_patch_check(const struct json *patch, struct reason *why)
-{
-    static const char *const own[] = {"id", "campaign", "herald", "v", "redelivered"};
-
-    if (json_kind(patch) != JSON_OBJECT) {
-        reason_set(why, "a patch is a JSON object in the shape of the envelope, not %s",
-                   json_kind_name(json_kind(patch)));
-        return ERR_INVALID;
-    }
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        if (json_has(patch, own[i])) {
-            reason_set(why, "the patch must not change /%s: by that the message is known and counted", own[i]);
-            return ERR_INVALID;
-        }
-    }
-    return 0;
-}
-
-/* --- one letter --- */
-
-static int read_envelope(struct run *run, struct span document, struct envelope *ret, struct refusal *why)
-{
-    const struct envelope_rules rules = {.origins = run->job->origins};
-    struct span bytes = json_span(document, "envelope");
-    struct json *json = NULL;
-    struct reason reason = {""};
-
-    *ret = (struct envelope){.json = NULL};
-    if (!bytes.data)
-        return refuse(why, "json_invalid", "", "it was no JSON object: there is nothing that could be sent");
-    if (run->job->patch) {
-        if (json_parse(&json, bytes.data, bytes.len, &reason) != 0)
-            return refuse(why, "json_invalid", "", "%s", reason.text);
-        json = merge_patch(json, run->job->patch);
-        buf_reset(&run->patched);
-        json_print(json, &run->patched);
-        json_free(json);
-        bytes = (struct span){run->patched.data, run->patched.len};
-    }
-    return envelope_read(ret, bytes.data, bytes.len, &rules, dead_walk_now_ms(run->walk), why);
-}
-
-/* A new life: nothing burnt, its history kept, and how often it died. `redelivered` stays, so that a late answer of the
- * worker that was lost with it still ends it. */
-static void begin_anew(struct envelope *envelope, const struct store_letter *letter, struct span document,
-                       int64_t now_ms)
-{
-    struct progress_state *progress = &envelope->progress;
-    struct span deaths = json_span(document, "deaths");
-    int64_t counted = 0;
-
-    if (deaths.data && deaths.len < 8)
-        counted = strtoll(deaths.data, NULL, 10); /* a comma or a bracket follows */
-    if (counted < progress->deaths)
-        counted = progress->deaths;
-    if (progress->accepted_at_ms == 0)
-        progress->accepted_at_ms = letter->at_ms; /* it was counted when it died */
-    progress->attempts = progress->forbidden = progress->deferrals = 0;
-    progress->deaths = counted < 1 ? 1 : counted < ENVELOPE_COUNT_MAX ? counted : ENVELOPE_COUNT_MAX;
-    progress->replayed_at_ms = now_ms;
-}
-
-/* Adds the letter's envelope to the step, or says why it cannot go back. */
-static int prepare(struct run *run, const struct store_letter *letter, struct span document, struct refusal *why)
+static int revive(struct run *run, const struct store_letter *letter, struct span document, struct refusal *why)
 {
     struct step *step = &run->next;
     struct item *item = &step->items[step->count];
-    struct envelope envelope;
-    int64_t now_ms = dead_walk_now_ms(run->walk);
-    int rc = read_envelope(run, document, &envelope, why);
+    struct revived revived;
+    int rc;
 
-    if (rc == 0 && envelope.expires_at_ms > 0 && envelope.expires_at_ms <= now_ms)
-        rc = refuse(why, "expired", "/expires_at", "its own expires_at is over; --edit may give it another");
-    if (rc == 0) {
-        begin_anew(&envelope, letter, document, now_ms);
-        item->letter = *letter;
-        (void)snprintf(item->id, sizeof(item->id), "%s", envelope.id);
-        item->priority = run->job->has_priority ? run->job->priority : envelope.priority;
-        item->start = step->bytes.len;
-        envelope_write(&envelope, NULL, &step->bytes);
-        item->len = step->bytes.len - item->start;
-        if (step->bytes.overflow || item->len > JSON_MAX_BYTES) {
-            step->bytes.overflow = false;
-            step->bytes.len = item->start;
-            rc = refuse(why, "json_invalid", "", "it would be larger than a message may be");
-        } else {
-            step->count++;
-        }
-    }
-    envelope_clear(&envelope);
-    return rc;
+    item->letter = *letter;
+    item->start = step->bytes.len;
+    rc = reviver_add(&run->reviver, letter, document, dead_walk_now_ms(run->walk), &revived, &step->bytes, why);
+    if (rc != 0)
+        return rc;
+    item->len = step->bytes.len - item->start;
+    item->priority = run->job->has_priority ? run->job->priority : revived.priority;
+    memcpy(item->id, revived.id, sizeof(item->id));
+    step->count++;
+    return 0;
 }
 
-static void take_letter(struct run *run, const struct store_letter *letter, const struct span *document)
+/* `document` is absent for a purge. */
+static void take_letter(struct run *run, const struct store_letter *letter, struct span document)
 {
     struct item *item = &run->next.items[run->next.count];
     struct refusal why;
@@ -147,7 +72,7 @@ static void take_letter(struct run *run, const struct store_letter *letter, cons
         *item = (struct item){.letter = *letter};
         (void)snprintf(item->id, sizeof(item->id), "%s", letter->id);
         run->next.count++;
-    } else if (prepare(run, letter, *document, &why) != 0) {
+    } else if (revive(run, letter, document, &why) != 0) {
         run->tally->refused++;
         if (run->job->left)
             run->job->left(run->job->context, letter, why.code, why.text);
@@ -282,7 +207,7 @@ static int run_batch(struct run *run, const struct dead_batch *batch, bool *ret_
         if (rc != 0 || most == 0)
             break;
         for (; at < batch->count && (int64_t)run->next.count < most && run->next.bytes.len < STEP_BYTES; at++) {
-            take_letter(run, &batch->letters[at], batch->documents ? &batch->documents[at] : NULL);
+            take_letter(run, &batch->letters[at], batch->documents ? batch->documents[at] : (struct span){NULL, 0});
             if (at % PUMP_EACH == 0)
                 (void)store_pump(run->store, NULL);
         }
@@ -304,7 +229,7 @@ int dead_job_run(struct store *store, const struct dead_job *job, struct dead_ta
     run->job = job;
     run->tally = ret;
     buf_init(&run->next.bytes, STEP_MAX);
-    buf_init(&run->patched, 2 * JSON_MAX_BYTES + DEAD_PATCH_MAX);
+    reviver_init(&run->reviver, job->origins, job->patch);
     store_take_begin(&run->take, job->by);
     run->take.is_purge = job->is_purge;
     run->take.is_edited = job->patch != NULL;
@@ -325,7 +250,7 @@ int dead_job_run(struct store *store, const struct dead_job *job, struct dead_ta
         store_drop(store); /* what is pending would call back into this run */
     dead_walk_close(run->walk);
     buf_clear(&run->next.bytes);
-    buf_clear(&run->patched);
+    reviver_clear(&run->reviver);
     free(run);
     return rc;
 }

@@ -6,8 +6,7 @@
 
 #include "common/options.h"
 #include "producer/dead_walk.h"
-
-#define DEAD_PATCH_MAX 65536 /* bytes of a merge patch */
+#include "producer/revival.h"
 
 struct dead_tally {
     int64_t total;   /* letters there were, of any kind */
@@ -28,7 +27,7 @@ struct dead_job {
     const struct audit_by *by; /* checked */
     int64_t limit;             /* letters; 0: all that are there at the start */
     struct rate rate;          /* at most so many in any such time; limit 0: as fast as it goes */
-    const struct json *patch;  /* for the envelopes; NULL: none. dead_patch_check has been passed */
+    const struct json *patch;  /* for the envelopes; NULL: none. reviver_check_patch has been passed */
     bool has_priority;         /* else each goes back to the list of its own */
     enum priority priority;
     const char *origins; /* as --origins */
@@ -46,8 +45,5 @@ int dead_job_run(struct store *store, const struct dead_job *job, struct dead_ta
 
 #define DEAD_TALLY_MAX 1024 /* bytes */
 void dead_tally_write_json(const struct dead_job *job, const struct dead_tally *tally, struct buf *json);
-
-/* ERR_INVALID unless it is an object that leaves alone what is Herald's own (id, campaign, herald, v, redelivered). */
-int dead_patch_check(const struct json *patch, struct reason *why);
 
 #endif

@@ -62,13 +62,13 @@ static int read_patch(const char *edit, struct json **ret, struct reason *why)
 
     if (!edit)
         return 0;
-    buf_init(&text, DEAD_PATCH_MAX);
+    buf_init(&text, REVIVAL_PATCH_MAX);
     if (edit[0] == '@')
         rc = read_file(edit + 1, &text, why);
     else
         buf_text(&text, edit);
     if (rc == 0 && text.overflow) {
-        reason_set(why, "--edit: the patch is longer than %d bytes", DEAD_PATCH_MAX);
+        reason_set(why, "--edit: the patch is longer than %d bytes", REVIVAL_PATCH_MAX);
         rc = ERR_INVALID;
     }
     if (rc == 0 && json_parse(&patch, buf_str(&text), text.len, &reason) != 0) {
@@ -76,7 +76,7 @@ static int read_patch(const char *edit, struct json **ret, struct reason *why)
         rc = ERR_INVALID;
     }
     buf_clear(&text);
-    if (rc == 0 && dead_patch_check(patch, &reason) != 0) {
+    if (rc == 0 && reviver_check_patch(patch, &reason) != 0) {
         reason_set(why, "--edit: %.250s", reason.text);
         rc = ERR_INVALID;
     }
@@ -110,10 +110,6 @@ static enum exit_status run_command(const struct command_call *call)
     struct reason why = {""};
     enum exit_status status;
 
-    if (choice.id && choice.filter) {
-        reason_set(&why, "an ID and --filter: one of them is enough");
-        return command_fail(ERR_INVALID, &why);
-    }
     if (options->to_priority) {
         job.has_priority = true;
         job.priority = find_priority(options->to_priority);

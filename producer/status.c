@@ -62,18 +62,27 @@ static void print_parts(const struct store_status *status, const char *heading, 
     }
 }
 
+static void print_hold(const char *what, int64_t hold_ms, const char *reason)
+{
+    char clean[200];
+
+    if (hold_ms > 0)
+        (void)printf("  %s%s for another %.1f s: %s%s\n", terminal_paint(stdout, PAINT_YELLOW), what,
+                     (double)hold_ms / 1000, terminal_clean(reason, clean, sizeof(clean)),
+                     terminal_paint(stdout, PAINT_PLAIN));
+}
+
 static void print_sending(const struct store_status *status)
 {
-    char clean[sizeof(status->hold_reason)];
 
     terminal_heading(stdout, "Sending");
     terminal_row_number(stdout, "retries", status_counter(status, "retries"));
     terminal_row_number(stdout, "given back unsent", status_counter(status, "returned"));
     terminal_row_number(stdout, "rate window in use", status->window_used);
-    if (status->hold_ms > 0)
-        (void)printf("  %spaused for another %.1f s: %s%s\n", terminal_paint(stdout, PAINT_YELLOW),
-                     (double)status->hold_ms / 1000, terminal_clean(status->hold_reason, clean, sizeof(clean)),
-                     terminal_paint(stdout, PAINT_PLAIN));
+    print_hold("paused", status->hold_ms, status->hold_reason);
+    if (status->polled > 0)
+        terminal_row_number(stdout, "asked for their status", status->polled);
+    print_hold("asking for statuses is paused", status->poll_hold_ms, status->poll_hold_reason);
     terminal_row_number(stdout, "audit entries kept", status->audit_kept);
     if (status->audit_cut > 0)
         (void)printf("  %s%" PRId64 " older audit entries were cut off by --audit-max%s\n",

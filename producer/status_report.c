@@ -68,7 +68,11 @@ void status_write_json(const char *org, const struct store_status *status, struc
     buf_printf(json, ",\"due_in_ms\":%" PRId64 ",\"window_used\":%" PRId64 ",\"hold\":{\"ms\":%" PRId64 ",\"reason\":",
                status->due_in_ms, status->window_used, status->hold_ms);
     buf_json_text(json, status->hold_reason);
-    buf_printf(json, "},\"audit\":{\"kept\":%" PRId64 ",\"cut\":%" PRId64 "},\"counters\":{", status->audit_kept,
+    buf_printf(json,
+               "},\"polled\":{\"conversations\":%" PRId64 ",\"hold\":{\"ms\":%" PRId64 ",\"reason\":", status->polled,
+               status->poll_hold_ms);
+    buf_json_text(json, status->poll_hold_reason);
+    buf_printf(json, "}},\"audit\":{\"kept\":%" PRId64 ",\"cut\":%" PRId64 "},\"counters\":{", status->audit_kept,
                status->audit_cut);
     for (size_t i = 0; i < status->counter_count; i++) {
         buf_text(json, i ? "," : "");

@@ -4,7 +4,7 @@
 -- suppression set) or ''.
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
 -- this); `k` the key was taken with another print; `s` the person has opted out, it is not taken; `f` too many wait, this
--- one and those after it are not taken.
+-- one and those after it are not taken. Of those whose key is known, one of the others is said: they need no room.
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = now_ms()
@@ -13,8 +13,15 @@ expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
+local looked = {}
 for i = 12, #ARGV, 9 do
-  if ARGV[i] ~= '' then expect('HLEN', 'campaign:' .. ARGV[i]) end
+  local campaign = ARGV[i]
+  if not looked[campaign] then
+    if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
+    -- A set that is none must not be met in the middle: who came before it would be remembered and on no list.
+    if #ARGV > 14 then for _, set in ipairs((memory(campaign, dedup_ms, memory_ms))) do call('SCARD', set) end end
+    looked[campaign] = true
+  end
 end
 local waiting = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) + call('ZCARD', key('delayed'))
 local answers, is_full = {}, false
@@ -30,10 +37,11 @@ local function is_in_any(sets, member)
     if call('SISMEMBER', set, member) == 1 then return true end
   end
 end
-local function old_answer(member, print, campaign, id, is_refused)
-  if member == '' then return is_refused and 's' or nil end
+-- `no`: the answer for one that is new and may not be taken, else nil.
+local function old_answer(member, print, campaign, id, no)
+  if member == '' then return no end
   local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
-  if is_refused and not is_in_any(sets, member) then return 's' end
+  if no and not is_in_any(sets, member) then return no end
   if remember(sets, member) then
     call('PEXPIRE', sets[1], sets_ms)
     redis.pcall('HSET', sets[1] .. ':answers', member, print .. id)
@@ -70,7 +78,8 @@ local is_out = opted_out(14, 9)
 for i = 6, #ARGV, 9 do
   local member, print, list, due, envelope, id, campaign, audit = unpack(ARGV, i, i + 7)
   is_full = is_full or most > 0 and waiting >= most
-  local answer = is_full and 'f' or old_answer(member, print, campaign, id, is_out[#answers + 1] == 1)
+  local no = is_out[#answers + 1] == 1 and 's' or is_full and 'f' or nil
+  local answer = old_answer(member, print, campaign, id, no)
   if not answer then
     due = tonumber(due)
     put(list, due, envelope, campaign)

@@ -1,6 +1,7 @@
 -- Takes dead letters out: back on a list (a replay), or away for good (a purge). Each is taken at most once, by whoever is
--- first. ARGV: run (chance, one for each run of a program), step of that run, keep_ms, audit_max, then for each: ticket,
--- reason, campaign, channel, when it died, id, list (or '' to purge), envelope, audit entry.
+-- first. Letters of a step have few kinds, so what is said of a kind is said once. ARGV: run (chance, one for each run of
+-- a program), step of that run, keep_ms, audit_max, number of kinds, for each kind: reason, campaign, channel, when it
+-- died (to the hour), list (or '' to purge), audit entry without an id; then for each letter: kind, ticket, id, envelope.
 -- Answers a text with one letter for each: y done; g gone, somebody else took it; s its message was sent after all (a
 -- late answer said so): it stays. A step that is asked for again, because its answer was lost, answers the same again.
 -- Numbers stay text here: Redis would print each of them anew for every call.
@@ -13,39 +14,60 @@ expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 local step, answer = string.match(call('GET', run) or '', '^(%d+) (%a*)$')
 if step == ARGV[2] then return answer end
-local answers, taken, back, died = {}, {}, {}, {}
-local letters, messages, stream = key('dead:letters'), key('message:'), key('audit')
--- Everything that can be is gathered, and written once for the whole step.
-local function take(i)
-  local reason, campaign, id, list = ARGV[i + 1], ARGV[i + 2], ARGV[i + 5], ARGV[i + 6]
-  local message = messages .. id
-  local was = id ~= '' and redis.pcall('HGET', message, 'state')
-  if list ~= '' and was == 'sent' then return call('HEXISTS', letters, ARGV[i]) == 1 and 's' or 'g' end
-  if call('HDEL', letters, ARGV[i]) == 0 then return 'g' end
-  taken[#taken + 1] = ARGV[i]
-  count_letter(reason, campaign, ARGV[i + 3], tonumber(ARGV[i + 4]), -1)
-  died[campaign] = died[campaign] or {}
-  died[campaign][reason] = (died[campaign][reason] or 0) + 1
+local answers, wanted, tickets, kinds, back = {}, {}, {}, {}, {}
+for k = 1, tonumber(ARGV[5]) do
+  local at = 6 * k
+  kinds[k] = {reason = ARGV[at], campaign = ARGV[at + 1], channel = ARGV[at + 2], at = tonumber(ARGV[at + 3]),
+    list = ARGV[at + 4], audit = string.sub(ARGV[at + 5], 1, -2) .. ',"id":"', count = 0}
+end
+local messages = key('message:')
+for i = 6 + 6 * #kinds, #ARGV, 4 do
+  local kind, id = kinds[tonumber(ARGV[i])], ARGV[i + 2]
+  local was = id ~= '' and redis.pcall('HGET', messages .. id, 'state')
+  if kind.list ~= '' and was == 'sent' then
+    answers[#answers + 1] = call('HEXISTS', key('dead:letters'), ARGV[i + 1]) == 1 and 's' or 'g'
+  else
+    answers[#answers + 1] = 'g'
+    wanted[#wanted + 1] = {kind = kind, id = id, envelope = ARGV[i + 3], answer = #answers, was = type(was) == 'string' and was}
+    tickets[#tickets + 1] = ARGV[i + 1]
+  end
+end
+-- All at once, as it nearly always is. When some are gone, the index, which still has the others, tells which.
+local function take_all()
+  local taken = {}
+  if #tickets == 0 then return taken end
+  if call('HDEL', key('dead:letters'), unpack(tickets)) == #tickets then
+    call('XDEL', key('dead:index'), unpack(tickets))
+    return wanted
+  end
+  for w, ticket in ipairs(tickets) do
+    if call('XDEL', key('dead:index'), ticket) == 1 then taken[#taken + 1] = wanted[w] end
+  end
+  return taken
+end
+local stream = key('audit')
+for _, item in ipairs(take_all()) do
+  local kind, list = item.kind, item.kind.list
+  answers[item.answer] = 'y'
+  kind.count = kind.count + 1
   if list ~= '' then
     back[list] = back[list] or {}
-    table.insert(back[list], ARGV[i + 7])
+    table.insert(back[list], item.envelope)
   end
-  if id ~= '' and was ~= 'sent' then
-    redis.pcall('HSET', message, 'state', list ~= '' and 'accepted' or 'purged', 'at', now, 'reason', '', 'letter', '')
-    call('PEXPIRE', message, keep_ms)
+  if item.was and item.was ~= 'sent' then -- what was forgotten of a message (--keep) stays so until it ends again
+    redis.pcall('HSET', messages .. item.id, 'state', list ~= '' and 'accepted' or 'purged', 'at', now, 'reason', '', 'letter', '')
+    call('PEXPIRE', messages .. item.id, keep_ms)
   end
-  call('XADD', stream, 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 8])
-  return 'y'
+  call('XADD', stream, 'MAXLEN', '~', audit_max, '*', 'e', kind.audit .. item.id .. '"}')
 end
-for i = 5, #ARGV, 9 do answers[#answers + 1] = take(i) end
-if #taken > 0 then call('XDEL', key('dead:index'), unpack(taken)) end -- one call: each looks for the new first entry
 for list, envelopes in pairs(back) do call('LPUSH', key(list), unpack(envelopes)) end
-for campaign, reasons in pairs(died) do
-  for reason, many in pairs(reasons) do
-    for _, hash in ipairs({'counts', campaign ~= '' and 'campaign:' .. campaign or nil}) do
-      count(hash, 'dead', -many)
-      count(hash, 'dead:' .. reason, -many)
-      count(hash, ARGV[11] ~= '' and 'replayed' or 'purged', many)
+for _, kind in ipairs(kinds) do
+  if kind.count > 0 then count_letter(kind.reason, kind.campaign, kind.channel, kind.at, -kind.count) end
+  for _, hash in ipairs({'counts', kind.campaign ~= '' and 'campaign:' .. kind.campaign or nil}) do
+    if kind.count > 0 then
+      count(hash, 'dead', -kind.count)
+      count(hash, 'dead:' .. kind.reason, -kind.count)
+      count(hash, kind.list ~= '' and 'replayed' or 'purged', kind.count)
     end
   end
 end

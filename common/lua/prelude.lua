@@ -49,6 +49,23 @@ local function settle(campaign, is_new, what)
   count('counts', what, 1)
   if campaign ~= '' then count('campaign:' .. campaign, what, 1) end
 end
+-- Grants of a window that count now: the others are forgotten.
+local function used(window, window_ms, margin_ms, now)
+  call('ZREMRANGEBYSCORE', window, '-inf', now - window_ms - 1)
+  call('ZREMRANGEBYSCORE', window, now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
+  return call('ZCARD', window)
+end
+-- How long until the oldest grant of a window leaves it; `otherwise` when there is none.
+local function until_free(window, window_ms, now, otherwise)
+  local oldest = call('ZRANGE', window, 0, 0, 'WITHSCORES')
+  if not oldest[2] then return otherwise end
+  return math.max(1, tonumber(oldest[2]) + window_ms - now + 1)
+end
+-- For how long a pause (`hold`: of the org, `poll:hold`: of asking for statuses) still lasts.
+local function held_ms(name, now)
+  local hold = call('GET', key(name))
+  return hold and math.max(0, (tonumber(string.match(hold, '^%d+')) or 0) - now) or 0
+end
 -- A grant of the worker (ARGV[1] of every step that may return one) that was not used goes back to the window.
 local function give_back(flag, ticket)
   if flag == '1' then redis.pcall('ZREM', key('window'), ARGV[1] .. '/' .. ticket) end
@@ -81,6 +98,22 @@ local function apply(id, campaign, state, at, code, keep_ms)
   if not hear(key('message:' .. id), state, at, code, keep_ms) then return end
   count('counts', 'receipt:' .. state, 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'receipt:' .. state, 1) end
+end
+-- Statuses that are asked for: `poll` has conversations by when to ask next, and the hash `poll:messages` what to ask for
+-- there: for each message the instant from which it is asked for and the provider's id, with a blank behind each. The two
+-- change together. Messages are asked for at their double age each time, and not beyond age_ms.
+local function ask_at(now, since, first_ms, age_ms)
+  return math.min(now + math.max(first_ms, now - since), since + age_ms + 1)
+end
+local function keep_polled(conversation, text, due, age_ms)
+  if text == '' then
+    call('ZREM', key('poll'), conversation)
+    call('HDEL', key('poll:messages'), conversation)
+    return
+  end
+  call('ZADD', key('poll'), int(due), conversation)
+  call('HSET', key('poll:messages'), conversation, text)
+  for _, name in ipairs({'poll', 'poll:messages'}) do call('PEXPIRE', key(name), int(2 * age_ms)) end -- nobody asks
 end
 -- Id, campaign and person of what a link holds; nothing when there is no link.
 local function linked(link)

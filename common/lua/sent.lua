@@ -1,10 +1,17 @@
--- Records messages as sent. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, attempts,
--- provider's id, conversation's id, correlation id, person (as in the suppression set), audit entry. Repeating it
--- changes nothing: a ticket is given up only once.
+-- Records messages as sent. ARGV: worker, keep_ms, audit_max, when to ask for a status first in ms, until what age in ms, then
+-- for each: ticket, id, campaign, is new, attempts, provider's id, conversation's id, correlation id, person (as in the
+-- suppression set), 1 if its status is to be asked for, audit entry. Repeating it changes nothing: a ticket is given up only
+-- once.
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
+local first_ms, age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
+local CONVERSATION_MAX = 65536 -- bytes of what is asked for in one: more than a thousand messages
 local now = int(now_ms())
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
+if age_ms > 0 then
+  expect('ZCARD', 'poll')
+  expect('HLEN', 'poll:messages')
+end
 -- From here on the receipts of this provider's id are the message's; those that were faster than the answer count now.
 local function link(provider, id, campaign, person)
   if provider == '' then return end
@@ -19,7 +26,18 @@ local function link(provider, id, campaign, person)
   if early.opted_out and person ~= '' then redis.pcall('SADD', key('suppressed'), person) end
   call('DEL', key('early:' .. provider))
 end
-for i = 4, #ARGV, 10 do
+-- One more whose status is asked for, in its conversation.
+local function ask_for(conversation, provider)
+  local asked = call('HGET', key('poll:messages'), conversation) or ''
+  if string.find(asked, ' ' .. provider .. ' ', 1, true) then return end
+  if #asked > CONVERSATION_MAX then
+    count('counts', 'unpolled', 1)
+    return
+  end
+  local due = math.min(now + first_ms, tonumber(call('ZSCORE', key('poll'), conversation) or math.huge))
+  keep_polled(conversation, asked .. now .. ' ' .. provider .. ' ', due, age_ms)
+end
+for i = 6, #ARGV, 11 do
   local id, campaign, provider = ARGV[i + 1], ARGV[i + 2], ARGV[i + 5]
   local message = key('message:' .. id)
   local is_ours = call('HDEL', inflight, ARGV[i]) == 1
@@ -36,8 +54,9 @@ for i = 4, #ARGV, 10 do
     redis.pcall('HSET', message, 'state', 'sent', 'at', now, 'campaign', campaign, 'attempts', ARGV[i + 4], 'provider_id',
       provider, 'conversation_id', ARGV[i + 6], 'correlation_id', ARGV[i + 7])
     call('PEXPIRE', message, keep_ms)
-    call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 9])
+    call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 10])
     link(provider, id, campaign, ARGV[i + 8])
+    if ARGV[i + 9] == '1' then ask_for(ARGV[i + 6], provider) end
   end
 end
 write_counts(keep_ms)

@@ -12,6 +12,7 @@
 #include "producer/gateway/endpoints.h"
 #include "producer/gateway/exchange.h"
 #include "producer/gateway/gateway.h"
+#include "producer/revival.h"
 
 #define REPLAY_PATIENCE_MS 60000 /* how long a client may wait; the replay then stops, and can be asked for again */
 #define REPLAY_LIMIT       10000 /* letters, unless the client says how many */
@@ -144,7 +145,7 @@ static int read_patch(struct job *job, struct refusal *why)
     struct reason reason;
 
     job->replay.patch = json_get(job->body, "edit");
-    if (!job->replay.patch || dead_patch_check(job->replay.patch, &reason) == 0)
+    if (!job->replay.patch || reviver_check_patch(job->replay.patch, &reason) == 0)
         return 0;
     return wrong(why, "/edit", reason.text);
 }

@@ -37,6 +37,15 @@ static void note_origin(struct exchange *exchange)
         exchange->origin = origin;
 }
 
+static struct span without_blanks(const char *text)
+{
+    struct span span = span_of(text + strspn(text, " \t"));
+
+    while (span.len > 0 && strchr(" \t", span.data[span.len - 1]))
+        span.len--;
+    return span;
+}
+
 static void check_client(struct exchange *exchange)
 {
     static const char scheme[] = "Bearer ";
@@ -44,7 +53,7 @@ static void check_client(struct exchange *exchange)
     const char *header = exchange_header(exchange, "Authorization");
 
     if (header && strncasecmp(header, scheme, sizeof(scheme) - 1) == 0)
-        exchange->client = clients_find(&gateway->clients, span_of(header + sizeof(scheme) - 1));
+        exchange->client = clients_find(&gateway->clients, without_blanks(header + sizeof(scheme) - 1));
     if (!exchange->client) {
         COUNT_UP(gateway->counters.unauthorized);
         exchange_problem(exchange, 401, "unauthorized", NULL, "the bearer token of a client is needed");

@@ -99,12 +99,13 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     wait_for_stop(gateway, server, signals);
     hurry.server = server;
     has_hurry = pthread_create(&hurrying, NULL, wait_for_hurry, &hurry) == 0; /* without it, --drain is waited for */
-    server_stop(server);
+    server_join(server);
     if (has_hurry) {
         atomic_store(&hurry.is_over, true);
         (void)pthread_kill(hurrying, SIGUSR1); /* the thread is there until joined */
         (void)pthread_join(hurrying, NULL);
     }
+    server_destroy(server); /* nobody is left who could wake it */
     log_info("stopped");
     return EXIT_DONE;
 }

@@ -135,7 +135,8 @@ int server_start(struct server **ret, struct gateway *gateway, struct reason *wh
         (void)close(config.listen_fd); /* each lane has its own copy */
     if (rc != 0) {
         atomic_store(&gateway->is_stopping, true);
-        server_stop(server);
+        server_join(server);
+        server_destroy(server);
         return rc;
     }
     *ret = server;
@@ -153,13 +154,15 @@ void server_wake(struct server *server)
         lane_wake(server->lanes[i]);
 }
 
-void server_stop(struct server *server)
+void server_join(struct server *server)
 {
-    if (!server)
-        return;
     for (size_t i = 0; i < server->lane_count; i++)
         lane_join(server->lanes[i]);
     clerks_stop(server->clerks); /* what they finish is posted to lanes that no longer run, and dropped there */
+}
+
+void server_destroy(struct server *server)
+{
     for (size_t i = 0; i < server->lane_count; i++)
         lane_destroy(server->lanes[i]);
     free(server->lanes);

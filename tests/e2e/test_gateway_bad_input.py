@@ -458,8 +458,9 @@ def in_parallel(function, items):
 
 
 def test_a_body_that_comes_slowly_but_well_is_taken():
-    with served("--request-timeout", "1s") as (stand, gateway), Wire(gateway.port) as wire:
-        body = b" " * 12000 + body_of()
+    seconds = 2 * SLOWNESS
+    with served("--request-timeout", f"{seconds}s") as (stand, gateway), Wire(gateway.port) as wire:
+        body = b" " * (5000 * (seconds + 1)) + body_of()
         wire.send(post_head(stand, length(body)))
         for at in range(0, len(body), 500):
             assert not wire.is_closed(0.1), "closed although it brings more than 1 KiB a second"
@@ -566,7 +567,7 @@ def test_a_paused_redis_is_waited_for_but_not_for_ever_and_who_was_told_no_is_no
 
         in_parallel(post, range(1, 52))
         for index, (seconds, answer) in took.items():
-            expect_unavailable(answer, "timeout")
+            expect_unavailable(answer, "timeout", "redis_away")
             assert PATIENCE - 0.5 < seconds < PATIENCE + 3 * SLOWNESS, f"{index}: {seconds:.1f} s"
         stand.redis.resume()
         wait_until(lambda: first.post("/v1/messages", message(90)).status == 202, "Redis to be back")
@@ -650,7 +651,7 @@ def test_keys_of_a_wrong_type_are_503_and_nothing_is_half_done():
 def test_a_job_that_gave_up_waiting_is_not_answered_into_the_next():
     with served() as (stand, gateway), Client(gateway.port, stand.token) as client:
         stand.redis.pause()
-        in_parallel(lambda path: expect_unavailable(once(stand, gateway, path), "timeout"),
+        in_parallel(lambda path: expect_unavailable(once(stand, gateway, path), "timeout", "redis_away"),
                     ["/v1/status", "/v1/campaigns/a", "/v1/status", "/v1/campaigns/b", "/v1/status", "/v1/status"])
         stand.redis.kill()
         stand.redis.start()

@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/store_dead.h"
 #include "tests/lib/redis_server.h"
 #include "tests/unit/unit.h"
 
@@ -39,12 +40,12 @@
 
 /* --- the world; only ints, so that two worlds can be compared as bytes --- */
 
-enum place { READY, LATER, DUE, FLIGHT, PARKED, DEAD, SENT, CANCELLED };
+enum place { READY, LATER, DUE, FLIGHT, PARKED, DEAD, SENT, CANCELLED, PURGED };
 enum name { NAME_A, NAME_B, GHOST, NAME_COUNT }; /* GHOST: what A's first life left behind when the second began */
 enum life { A1, A2, B1, LIFE_COUNT };            /* A2 is another process under A's name */
 enum lease { NO_LEASE, LEASE, LEASE_PAST };
 enum campaign { NO_CAMPAIGN, STATELESS, RUNNING, PAUSED, CANCELLED_FOR_GOOD };
-enum record { NO_RECORD, RECORD_SENT, RECORD_DEAD };
+enum record { NO_RECORD, RECORD_SENT, RECORD_DEAD, RECORD_ACCEPTED, RECORD_PURGED };
 
 static const char *const names[] = {[NAME_A] = "A", [NAME_B] = "B", [GHOST] = "A~a2"};
 static const char *const instances[] = {[A1] = "a1", [A2] = "a2", [B1] = "b1"};
@@ -53,7 +54,7 @@ _Static_assert(COUNT_OF(names) == NAME_COUNT && COUNT_OF(instances) == LIFE_COUN
                "all have names");
 
 struct counts {
-    int accepted, duplicates, sent, dead, cancelled, retries, returned, redelivered, late, withdrawn;
+    int accepted, duplicates, sent, dead, cancelled, retries, returned, redelivered, late, withdrawn, replayed, purged;
 };
 
 /* What a process knows by itself. */
@@ -147,9 +148,14 @@ static const char look_script[] =
     "local function counters(hash, ...) local of = {} for i, name in ipairs({...}) do\n"
     "  of[i] = name .. '=' .. (redis.call('HGET', k .. hash, name) or 0) end say(hash, unpack(of)) end\n"
     "counters('counts', 'accepted', 'duplicates', 'sent', 'dead', 'cancelled', 'retries', 'returned', 'redelivered',\n"
-    "  'late', 'withdrawn')\n"
+    "  'late', 'withdrawn', 'replayed', 'purged')\n"
+    "local of_campaign, all = redis.call('ZSCORE', k .. 'dead:campaigns', '" CAMPAIGN "') or 0, 0\n"
+    "for _, number in ipairs(redis.call('HVALS', k .. 'dead:counts')) do all = all + number end\n"
+    "if all ~= 3 * of_campaign or redis.call('XLEN', k .. 'dead:index') ~= tonumber(of_campaign) then "
+    "say('miscounted') end\n"
+    "say('letters', of_campaign)\n"
     "each('campaign:*', function(key, name) say('state', name, redis.call('HGET', key, 'state') or '-')\n"
-    "  counters('campaign:' .. name, 'accepted', 'sent', 'dead', 'cancelled', 'retries') end)\n"
+    "  counters('campaign:' .. name, 'accepted', 'sent', 'dead', 'cancelled', 'retries', 'purged') end)\n"
     "if redis.call('EXISTS', k .. 'hold') == 1 then say('hold') end\n"
     "return table.concat(out, '\\n')";
 
@@ -207,6 +213,7 @@ static int expect_place(const struct world *world, char *out, int used)
                         text);
     case SENT:
     case CANCELLED:
+    case PURGED:
         break;
     }
     return used;
@@ -217,15 +224,20 @@ static void expect_look(const struct world *world, char out[LOOK_MAX])
     static const int by_name[] = {NAME_A, GHOST, NAME_B}; /* `A`, `A~a2`, `B` */
     static const char *const campaign_states[] = {
         [STATELESS] = "-", [RUNNING] = "running", [PAUSED] = "paused", [CANCELLED_FOR_GOOD] = "cancelled"};
+    static const char *const records[] = {[NO_RECORD] = "-",
+                                          [RECORD_SENT] = "sent",
+                                          [RECORD_DEAD] = "dead",
+                                          [RECORD_ACCEPTED] = "accepted",
+                                          [RECORD_PURGED] = "purged"};
     const struct counts *counts = &world->counts;
     char ticket[32];
     int used = expect_place(world, out, 0);
 
-    if (world->record == RECORD_DEAD && world->record_life < 0) {
-        used = add_line(out, used, "message m1 dead -");
+    if (world->record != NO_RECORD && world->record_life < 0) {
+        used = add_line(out, used, "message m1 %s -", records[world->record]);
     } else if (world->record != NO_RECORD) {
         write_ticket(world->record_life, world->record_ticket, ticket);
-        used = add_line(out, used, "message m1 %s %s", world->record == RECORD_SENT ? "sent" : "dead", ticket);
+        used = add_line(out, used, "message m1 %s %s", records[world->record], ticket);
     }
     for (size_t i = 0; i < COUNT_OF(by_name); i++) {
         int name = by_name[i], instance = name == GHOST ? LIFE_COUNT : world->instance[name];
@@ -236,13 +248,16 @@ static void expect_look(const struct world *world, char out[LOOK_MAX])
     }
     used = add_line(out, used,
                     "counts accepted=%d duplicates=%d sent=%d dead=%d cancelled=%d retries=%d returned=%d "
-                    "redelivered=%d late=%d withdrawn=%d",
+                    "redelivered=%d late=%d withdrawn=%d replayed=%d purged=%d",
                     counts->accepted, counts->duplicates, counts->sent, counts->dead, counts->cancelled,
-                    counts->retries, counts->returned, counts->redelivered, counts->late, counts->withdrawn);
+                    counts->retries, counts->returned, counts->redelivered, counts->late, counts->withdrawn,
+                    counts->replayed, counts->purged);
+    used = add_line(out, used, "letters %d", world->place == DEAD);
     if (world->campaign != NO_CAMPAIGN) {
         used = add_line(out, used, "state " CAMPAIGN " %s", campaign_states[world->campaign]);
-        used = add_line(out, used, "campaign:" CAMPAIGN " accepted=%d sent=%d dead=%d cancelled=%d retries=%d",
-                        counts->accepted, counts->sent, counts->dead, counts->cancelled, counts->retries);
+        used =
+            add_line(out, used, "campaign:" CAMPAIGN " accepted=%d sent=%d dead=%d cancelled=%d retries=%d purged=%d",
+                     counts->accepted, counts->sent, counts->dead, counts->cancelled, counts->retries, counts->purged);
     }
     if (world->is_paused)
         (void)add_line(out, used, "hold");
@@ -253,9 +268,9 @@ static void check_world(const struct model *model)
 {
     const struct world *world = &model->world;
     const struct counts *counts = &world->counts;
-    int ended = counts->sent + counts->dead + counts->cancelled;
+    int ended = counts->sent + counts->dead + counts->cancelled + counts->purged;
 
-    expect_number(model, "ends", ended, world->place == DEAD || world->place == SENT || world->place == CANCELLED);
+    expect_number(model, "ends", ended, world->place >= DEAD);
     assert_true(counts->accepted <= 1); /* never counted twice, so the places are never fewer than what was accepted */
     if (!world->is_pushed)
         expect_number(model, "accepted", counts->accepted, 1);
@@ -289,7 +304,8 @@ static void check_status(struct model *model)
         fail_msg("%s", why.text);
     places = status.ready[0] + status.ready[1] + status.ready[2] + status.delayed + status.parked + status.in_flight +
              status.dead + store_counter(status.counters, status.counter_count, "sent") +
-             store_counter(status.counters, status.counter_count, "cancelled");
+             store_counter(status.counters, status.counter_count, "cancelled") +
+             store_counter(status.counters, status.counter_count, "purged");
     expect_number(model, "places", places, 1);
     expect_number(model, "in flight", status.in_flight, world->place == FLIGHT);
     expect_number(model, "uncounted", places - store_counter(status.counters, status.counter_count, "accepted"),
@@ -854,6 +870,78 @@ static bool step_touch(struct model *model, int life)
     return true;
 }
 
+static void on_letter(void *context, int rc, const struct store_letter *letters, size_t count)
+{
+    struct store_letter *letter = context;
+
+    assert_true(rc == 0 && count <= 1);
+    if (count == 1)
+        *letter = letters[0];
+}
+
+static void on_letter_taken(void *context, int rc, const enum store_taken *answers, size_t count)
+{
+    enum store_taken *answer = context;
+
+    assert_true(rc == 0 && count == 1);
+    *answer = answers[0];
+}
+
+/* Somebody takes the dead letter out; then another, who had seen it as well, tries in vain. */
+static bool take_letter(struct model *model, bool is_purge)
+{
+    static const struct audit_by by = {"test", ""};
+    struct world *world = &model->world;
+    struct store_letter letter = {.ticket = ""};
+    char text[TEXT_MAX];
+    const struct store_take take = {&letter, "m1", PRIORITY_HIGH, {text, 0}};
+    struct store_take takes[] = {take};
+    bool stays = !is_purge && world->record == RECORD_SENT;
+
+    if (world->place != DEAD)
+        return false;
+    write_text(world, 1, 0, text);
+    takes[0].envelope.len = is_purge ? 0 : strlen(text);
+    store_dead_read(model->store, "", "+", 2, on_letter, &letter);
+    finish(model->store);
+    for (int again = 0; again < 2; again++) {
+        struct store_take_run run;
+        enum store_taken answer;
+
+        store_take_begin(&run, &by);
+        run.is_purge = is_purge;
+        store_dead_take(model->store, &run, takes, 1, on_letter_taken, &answer);
+        finish(model->store);
+        expect_number(model, "taken", answer,
+                      stays   ? STORE_LETTER_SENT
+                      : again ? STORE_LETTER_GONE
+                              : STORE_LETTER_TAKEN);
+    }
+    if (stays)
+        return true;
+    world->counts.dead--;
+    *(is_purge ? &world->counts.purged : &world->counts.replayed) += 1;
+    if (world->record != RECORD_SENT)
+        world->record = is_purge ? RECORD_PURGED : RECORD_ACCEPTED;
+    world->place = is_purge ? PURGED : READY;
+    world->letter = 'H';
+    world->marks = 0;
+    world->is_adopted = 1;
+    return true;
+}
+
+static bool step_replay(struct model *model, int life)
+{
+    (void)life;
+    return take_letter(model, false);
+}
+
+static bool step_purge(struct model *model, int life)
+{
+    (void)life;
+    return take_letter(model, true);
+}
+
 static bool step_falls_due(struct model *model, int life)
 {
     struct world *world = &model->world;
@@ -912,6 +1000,8 @@ static const struct step {
     {"hold ends", step_hold_ends, 0},
     {"touch by A", step_touch, A1},
     {"falls due", step_falls_due, 0},
+    {"replay", step_replay, 0},
+    {"purge", step_purge, 0},
 };
 _Static_assert(COUNT_OF(steps) <= STEPS_MAX, "nodes have room for each");
 
