@@ -465,7 +465,8 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     struct reason reason = {"Redis does not answer"};
     int rc = store_pump(store, &reason);
 
-    while (store->pending > left || !store_is_up(store)) {
+    /* Looked at even when nothing is waited for: who asks for one thing after another would never end otherwise. */
+    while (store->pending > left || !store_is_up(store) || atomic_load(&store->has_given_up)) {
         if (atomic_load(&store->has_given_up)) {
             *why = (struct reason){"this program is being stopped"};
             return ERR_UNREACHABLE;

@@ -50,7 +50,7 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
 /* After store_finish gave up: the connection ends, and requests without an answer are dropped without their callbacks,
  * whose memory may be gone. */
 void store_drop(struct store *store);
-/* Any thread: from now on store_finish waits for nothing, and gives up within a second. */
+/* Any thread: from now on store_finish fails, and one that waits gives up within a second. */
 void store_give_up(struct store *store);
 
 /* --- putting messages in (store_enqueue.c) --- */
