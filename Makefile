@@ -32,20 +32,21 @@ endif
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
 COMMON   := $(wildcard common/*.c)
 PRODUCER := $(filter-out producer/main.c,$(wildcard producer/*.c))
+GATEWAY  := $(filter-out producer/gateway/main.c,$(wildcard producer/gateway/*.c))
 WORKER   := $(filter-out worker/main.c,$(wildcard worker/*.c))
 SANDBOX  := $(wildcard tests/sandbox/*.c)
 LUA      := $(wildcard common/lua/*.lua)
 TESTS    := $(wildcard tests/unit/test_*.c tests/integration/test_*.c)
 HELPERS  := $(wildcard tests/lib/*.c)
-SOURCES  := $(wildcard common/*.[ch] producer/*.[ch] worker/*.[ch] tests/*/*.[ch])
+SOURCES  := $(wildcard common/*.[ch] producer/*.[ch] producer/gateway/*.[ch] worker/*.[ch] tests/*/*.[ch])
 
-PROGRAMS := $(BUILD)/herald $(BUILD)/herald-worker $(BUILD)/herald-sandbox
+PROGRAMS := $(BUILD)/herald $(BUILD)/herald-gateway $(BUILD)/herald-worker $(BUILD)/herald-sandbox
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TESTS))
 
 .PHONY: all tests check format format-check tidy cppcheck fuzz install clean help
 .SECONDARY:
 
-all: $(PROGRAMS) ## build herald, herald-worker and herald-sandbox (the default)
+all: $(PROGRAMS) ## build herald, herald-gateway, herald-worker and herald-sandbox (the default)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -54,6 +55,7 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/libcommon.a: $(call objects,$(COMMON)) $(BUILD)/gen/lua_scripts.o
 $(BUILD)/libproducer.a: $(call objects,$(PRODUCER))
+$(BUILD)/libgateway.a: $(call objects,$(GATEWAY))
 $(BUILD)/libworker.a: $(call objects,$(WORKER))
 $(BUILD)/libtest.a: $(call objects,$(HELPERS))
 $(BUILD)/%.a:
@@ -68,16 +70,21 @@ $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c
 	$(if $(V),,@echo '  CC    $@')
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(BUILD)/herald: $(BUILD)/producer/main.o $(BUILD)/libproducer.a $(BUILD)/libcommon.a
+$(BUILD)/herald: $(BUILD)/producer/main.o $(BUILD)/libproducer.a $(BUILD)/libgateway.a $(BUILD)/libcommon.a
+$(BUILD)/herald-gateway: $(BUILD)/producer/gateway/main.o $(BUILD)/libgateway.a $(BUILD)/libproducer.a $(BUILD)/libcommon.a
 $(BUILD)/herald-worker: $(BUILD)/worker/main.o $(BUILD)/libworker.a $(BUILD)/libcommon.a
 $(BUILD)/herald-sandbox: $(call objects,$(SANDBOX))
 $(PROGRAMS):
 	$(if $(V),,@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtest.a $(BUILD)/libproducer.a $(BUILD)/libworker.a $(BUILD)/libcommon.a
+$(TEST_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtest.a $(BUILD)/libgateway.a $(BUILD)/libproducer.a $(BUILD)/libworker.a $(BUILD)/libcommon.a
 	$(if $(V),,@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/bench/bare_http: $(BUILD)/tests/bench/bare_http.o
+	$(if $(V),,@echo '  LINK  $@')
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 tests: all $(TEST_BIN) ## build all the programs and all the test programs
 
@@ -91,7 +98,7 @@ format-check: ## fail if a source is not in the house format
 	clang-format --dry-run --Werror $(SOURCES)
 
 tidy: $(BUILD)/gen/lua_scripts.c ## clang-tidy over all programs
-	printf '%s\n' $(COMMON) $(wildcard producer/*.c worker/*.c) $(SANDBOX) | \
+	printf '%s\n' $(COMMON) $(wildcard producer/*.c producer/gateway/*.c worker/*.c) $(SANDBOX) | \
 	  xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- -std=c11 $(subst ','"'"',$(CPPFLAGS)) ' tidy
 
 cppcheck: ## static analysis
@@ -100,7 +107,7 @@ cppcheck: ## static analysis
 
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 10
-build/fuzz/%: tests/fuzz/%.c $(COMMON) $(PRODUCER) $(WORKER) $(BUILD)/gen/lua_scripts.c
+build/fuzz/%: tests/fuzz/%.c $(COMMON) $(PRODUCER) $(GATEWAY) $(WORKER) $(BUILD)/gen/lua_scripts.c
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -std=c11 -g -O1 -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	  $(filter %.c,$^) -o $@ $(LDLIBS)
@@ -111,7 +118,7 @@ fuzz: $(FUZZERS) ## run every fuzzer over its corpus for FUZZ_SECONDS each
 
 install: all ## install the programs under DESTDIR/PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/herald
-	install -m 755 $(BUILD)/herald $(BUILD)/herald-worker $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/herald $(BUILD)/herald-gateway $(BUILD)/herald-worker $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 README.md docs/*.md docs/*.json $(DESTDIR)$(PREFIX)/share/doc/herald/
 
 clean: ## remove everything that was built

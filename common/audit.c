@@ -55,6 +55,7 @@ void audit_action_write(const struct audit_action *action, struct buf *out)
     add_text(out, "reason", action->by->reason);
     add_text(out, "id", action->id);
     add_text(out, "campaign", action->campaign);
+    add_text(out, "to", action->to);
     if (action->count >= 0) {
         buf_text(out, ",\"count\":");
         buf_int(out, action->count);

@@ -27,6 +27,7 @@ struct audit_action {
     const struct audit_by *by;
     int64_t at_ms;
     const char *id, *campaign; /* "" or NULL: not about one */
+    const char *to;            /* a person, masked; "" or NULL: not about one */
     int64_t count;             /* -1: not about a number of things */
     bool is_edited;            /* the message was changed before it went back */
 };

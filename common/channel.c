@@ -1,5 +1,7 @@
 #include "common/channel.h"
 
+#include <string.h>
+
 #include "common/reason.h"
 #include "common/utf8.h"
 
@@ -87,5 +89,42 @@ int channel_read_address(enum channel channel, struct span address, const char *
     if (address.len == 0 || !utf8_is_valid(address.data, address.len))
         return refuse(why, "address_invalid", field, "the address is empty or not UTF-8");
     *ret = address;
+    return 0;
+}
+
+const char *channel_person(enum channel channel, struct span address, char out[CHANNEL_PERSON_SIZE])
+{
+    size_t used = strlen(names[channel]), room = CHANNEL_PERSON_SIZE - used - 3;
+
+    out[0] = '\0';
+    if (channel == CHANNEL_NONE || span_is_empty(address))
+        return out;
+    memcpy(out, names[channel], used); /* by hand: this is done for each message */
+    out[used++] = ':';
+    if (channel_has_phone_number(channel))
+        out[used++] = '+';
+    if (address.len < room)
+        room = address.len; /* an address that was checked is shorter */
+    memcpy(out + used, address.data, room);
+    out[used + room] = '\0';
+    return out;
+}
+
+int channel_read_person(struct span text, enum channel assumed, char out[CHANNEL_PERSON_SIZE], struct refusal *why)
+{
+    const char *colon = text.len ? memchr(text.data, ':', text.len) : NULL;
+    struct span prefix = {text.data, colon ? (size_t)(colon - text.data) : 0}, address = text;
+    enum channel channel = assumed;
+
+    if (channel == CHANNEL_NONE) {
+        channel = channel_find(prefix);
+        if (channel == CHANNEL_NONE)
+            return refuse(why, "channel_unknown", "", "names no channel: write sms:+13175550199, or give --channel");
+        address.data += prefix.len + 1;
+        address.len -= prefix.len + 1;
+    }
+    if (channel_read_address(channel, address, "", &address, why) != 0)
+        return ERR_INVALID;
+    (void)channel_person(channel, address, out); /* returns out */
     return 0;
 }

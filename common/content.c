@@ -11,6 +11,11 @@ static bool has_placeholder(struct span text)
     return open && memmem(open, text.len - (size_t)(open - text.data), "}}", 2);
 }
 
+const char *content_person(const struct content *content, char out[CHANNEL_PERSON_SIZE])
+{
+    return channel_person(content->channel, content->to.data ? content->to : content->external_id, out);
+}
+
 int content_check_text(struct span text, size_t max_units, const char *field, struct refusal *why)
 {
     size_t units;

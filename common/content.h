@@ -26,6 +26,9 @@ struct content {
     struct span parameters[CONTENT_PARAMETERS_MAX]; /* values of the approved template, in order */
 };
 
+/* Whom it goes to, as the suppression set names people; "" for a message into a conversation. Returns `out`. */
+const char *content_person(const struct content *content, char out[CHANNEL_PERSON_SIZE]);
+
 /* The rules that routes share. Each returns 0 or fills `why`; `field` is the JSON pointer it names. */
 int content_check_text(struct span text, size_t max_units, const char *field, struct refusal *why);
 int content_check_consent(enum consent consent, bool is_needed, struct refusal *why);

@@ -1,6 +1,12 @@
 #include "common/digest.h"
 
+#include <assert.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void hex(const uint8_t *bytes, size_t len, char *out)
@@ -36,6 +42,15 @@ void digest_sha1_hex(const char *data, size_t len, char out[DIGEST_SHA1_HEX])
     hex(bytes, sizeof(bytes), out);
 }
 
+void digest_hmac_sha256(const char *key, size_t key_len, const char *data, size_t len, uint8_t out[DIGEST_SIZE])
+{
+    unsigned int size = DIGEST_SIZE;
+
+    assert(key_len <= INT_MAX);
+    if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)data, len, out, &size) || size != DIGEST_SIZE)
+        abort(); /* only when there is no memory: see mem.h */
+}
+
 uint64_t digest_hash64(const char *data, size_t len)
 {
     uint8_t bytes[DIGEST_SIZE];
@@ -44,4 +59,34 @@ uint64_t digest_hash64(const char *data, size_t len)
     digest_sha256(data, len, bytes);
     memcpy(&hash, bytes, sizeof(hash));
     return hash;
+}
+
+static int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    digit = (char)(digit | 0x20);
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool digest_from_hex(const char *data, size_t len, uint8_t out[DIGEST_SIZE])
+{
+    uint8_t bytes[DIGEST_SIZE];
+
+    if (len != 2 * (size_t)DIGEST_SIZE)
+        return false;
+    for (size_t i = 0; i < DIGEST_SIZE; i++) {
+        int high = hex_value(data[2 * i]), low = hex_value(data[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    memcpy(out, bytes, sizeof(bytes));
+    return true;
+}
+
+bool digest_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    return CRYPTO_memcmp(a, b, len) == 0;
 }

@@ -30,6 +30,7 @@ static void wrap_bare_payload(struct envelope *envelope)
     json_set(whole, "v", json_new_integer(ENVELOPE_VERSION));
     json_set(whole, "payload", envelope->json);
     envelope->json = whole;
+    envelope->was_bare = true;
 }
 
 static int read_version(const struct json *json, struct refusal *why)
@@ -51,6 +52,7 @@ static int read_id(struct envelope *envelope, int64_t wall_ms, struct refusal *w
 
     if (text && id_is_valid(text, len)) {
         memcpy(envelope->id, text, len + 1);
+        envelope->has_own_id = true;
         return 0;
     }
     id_new(envelope->id, wall_ms);

@@ -37,6 +37,8 @@ struct progress_state {
 struct envelope {
     struct json *json; /* the whole, as it will be written again; owned */
     char id[ID_SIZE];  /* given when absent */
+    bool has_own_id;   /* it came with the message */
+    bool was_bare;     /* it came as a payload alone: its fields are not under /payload */
     char campaign[ENVELOPE_NAME_MAX + 1];
     const struct route *route; /* NULL when the envelope was refused before it was known */
     enum priority priority;

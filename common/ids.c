@@ -1,7 +1,5 @@
 #include "common/ids.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -29,13 +27,29 @@ uint64_t random_u64(void)
     return pool.words[pool.used++];
 }
 
+/* Adds the lowest `digits` hexadecimal digits of a number; snprintf would cost more than all else here. */
+static char *add_hex(char *out, uint64_t number, int digits)
+{
+    for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4)
+        *out++ = "0123456789abcdef"[number >> shift & 15];
+    return out;
+}
+
 void id_new(char out[ID_SIZE], int64_t wall_ms)
 {
-    uint64_t a = random_u64(), b = random_u64();
-    uint64_t time = (uint64_t)wall_ms & 0xffffffffffffU;
+    uint64_t a = random_u64(), b = random_u64(), time = (uint64_t)wall_ms;
+    char *at = out;
 
-    (void)snprintf(out, ID_SIZE, "%08" PRIx64 "-%04" PRIx64 "-7%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64, time >> 16,
-                   time & 0xffff, a & 0xfff, 0x8000 | ((a >> 12) & 0x3fff), b & 0xffffffffffffU);
+    at = add_hex(at, time >> 16, 8);
+    *at++ = '-';
+    at = add_hex(at, time, 4);
+    *at++ = '-';
+    at = add_hex(at, 0x7000 | (a & 0xfff), 4);
+    *at++ = '-';
+    at = add_hex(at, 0x8000 | (a >> 12 & 0x3fff), 4);
+    *at++ = '-';
+    at = add_hex(at, b, 12);
+    *at = '\0';
 }
 
 bool id_is_valid(const char *text, size_t len)

@@ -43,6 +43,54 @@ static int set_from(struct target t, const char *text, const char *place, const 
     return rc;
 }
 
+static int read_secret_file(const char *path, char out[SECRET_FILE_MAX], struct reason *why)
+{
+    FILE *file = fopen(path, "re");
+    size_t len;
+
+    if (!file) {
+        reason_set(why, "cannot read %s", path);
+        return ERR_INVALID;
+    }
+    len = fread(out, 1, SECRET_FILE_MAX, file);
+    (void)fclose(file); /* only read */
+    if (len == SECRET_FILE_MAX) {
+        reason_set(why, "%s has more than %d bytes", path, SECRET_FILE_MAX - 1);
+        return ERR_INVALID;
+    }
+    while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
+        len--;
+    out[len] = '\0';
+    if (len == 0 || strlen(out) != len) {
+        reason_set(why, "%s %s", path, len == 0 ? "is empty" : "has a NUL byte in it");
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
+/* The same out of a file. */
+static int set_from_file(struct target t, const char *path, const char *place, const char *name, struct reason *why)
+{
+    char text[SECRET_FILE_MAX];
+    struct reason detail = {""};
+    int rc = read_secret_file(path, text, &detail);
+
+    if (rc == 0)
+        rc = option_set_value(t.row, t.into, text, &detail);
+    explicit_bzero(text, sizeof(text));
+    if (rc != 0)
+        reason_set(why, "%s%s: %s", place, name, detail.text);
+    return rc;
+}
+
+/* A flag or an INI line names the file of a secret; of anything else it is the value. */
+static int set_from_word(struct target t, const char *word, const char *place, const char *name, struct reason *why)
+{
+    bool is_file = t.row->kind == OPTION_SECRET && t.row->flag;
+
+    return (is_file ? set_from_file : set_from)(t, word, place, name, why);
+}
+
 static int apply_defaults(const struct option_set *sets, size_t count, struct reason *why)
 {
     for (size_t s = 0; s < count; s++) {
@@ -85,7 +133,7 @@ static int set_from_ini(struct ini_context *context, const char *name, const cha
 
             if (key && strcmp(key, name) == 0) {
                 t = (struct target){row, context->sets[s].target};
-                return set_from(t, value, "", name, context->why);
+                return set_from_word(t, value, "", name, context->why);
             }
         }
     }
@@ -129,49 +177,14 @@ static int apply_ini(const struct option_set *sets, size_t count, const char *pa
     return ERR_INVALID;
 }
 
-static int read_secret_file(const char *path, char out[SECRET_FILE_MAX], struct reason *why)
-{
-    FILE *file = fopen(path, "re");
-    size_t len;
-
-    if (!file) {
-        reason_set(why, "cannot read %s", path);
-        return ERR_INVALID;
-    }
-    len = fread(out, 1, SECRET_FILE_MAX, file);
-    (void)fclose(file); /* only read */
-    if (len == SECRET_FILE_MAX) {
-        reason_set(why, "%s has more than %d bytes", path, SECRET_FILE_MAX - 1);
-        return ERR_INVALID;
-    }
-    while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
-        len--;
-    out[len] = '\0';
-    if (len == 0 || strlen(out) != len) {
-        reason_set(why, "%s %s", path, len == 0 ? "is empty" : "has a NUL byte in it");
-        return ERR_INVALID;
-    }
-    return 0;
-}
-
 static int apply_secret_file(struct target t, struct reason *why)
 {
-    char name[96], text[SECRET_FILE_MAX];
-    struct reason detail = {""};
+    char name[96];
     const char *path;
-    int rc;
 
     (void)snprintf(name, sizeof(name), "%s_FILE", t.row->env);
     path = getenv(name);
-    if (!path || !*path)
-        return 0;
-    rc = read_secret_file(path, text, &detail);
-    if (rc == 0)
-        rc = option_set_value(t.row, t.into, text, &detail);
-    explicit_bzero(text, sizeof(text));
-    if (rc != 0)
-        reason_set(why, "environment variable %s: %s", name, detail.text);
-    return rc;
+    return path && *path ? set_from_file(t, path, "environment variable ", name, why) : 0;
 }
 
 static int apply_environment(const struct option_set *sets, size_t count, struct reason *why)
@@ -221,7 +234,7 @@ static int apply_flag(const struct option_set *sets, size_t count, int argc, cha
         reason_set(why, "--%s wants a value (%s)", t.row->flag, t.row->value);
         return ERR_INVALID;
     }
-    return set_from(t, value, "--", t.row->flag, why);
+    return set_from_word(t, value, "--", t.row->flag, why);
 }
 
 static int apply_command_line(const struct option_set *sets, size_t count, int argc, char *const *argv,

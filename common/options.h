@@ -2,7 +2,8 @@
  * precedence, and also a line of `--help` and of the settings page. Rows are checked when they are read, and a message
  * says which of the three places a bad value came from.
  *
- * A secret has no flag (a command line is public to the machine) and may come from the file that NAME_FILE names. */
+ * A secret never stands on a command line, which is public to the machine: it may come from the file that NAME_FILE
+ * names, or, where its row has a flag, from the file that this flag or INI line names. */
 #ifndef HERALD_COMMON_OPTIONS_H
 #define HERALD_COMMON_OPTIONS_H
 

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/utf8.h"
+
 void reason_set(struct reason *why, const char *format, ...)
 {
     va_list args;
@@ -12,4 +14,5 @@ void reason_set(struct reason *why, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(why->text, sizeof(why->text), format, args); /* a cut reason is still a reason */
     va_end(args);
+    utf8_repair(why->text);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/reason.h"
+#include "common/utf8.h"
 
 int refuse(struct refusal *why, const char *code, const char *field, const char *format, ...)
 {
@@ -14,5 +15,7 @@ int refuse(struct refusal *why, const char *code, const char *field, const char 
     va_start(args, format);
     (void)vsnprintf(why->text, sizeof(why->text), format, args); /* a cut sentence is still one */
     va_end(args);
+    utf8_repair(why->field);
+    utf8_repair(why->text);
     return ERR_INVALID;
 }

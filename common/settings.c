@@ -8,6 +8,9 @@
 
 #define AT(member) .offset = offsetof(struct settings, member)
 #define SENDS      .programs = SETTINGS_WORKER
+#define SERVES     .programs = SETTINGS_GATEWAY
+#define ASKS       .programs = SETTINGS_WORKER | SETTINGS_GENESYS
+#define RECEIVES   .programs = SETTINGS_GATEWAY | SETTINGS_GENESYS
 
 static const struct option rows[] = {
     {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",
@@ -33,22 +36,26 @@ static const struct option rows[] = {
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
 
-    {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", SENDS,
+    {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", ASKS,
      .help = "region of the organisation, or its domain such as mypurecloud.de"},
-    {"api-url", "GENESYS_API_URL", OPTION_TEXT, AT(api_url), .value = "URL", SENDS,
+    {"api-url", "GENESYS_API_URL", OPTION_TEXT, AT(api_url), .value = "URL", ASKS,
      .help = "base URL of the API instead of the region's"},
-    {"login-url", "GENESYS_LOGIN_URL", OPTION_TEXT, AT(login_url), .value = "URL", SENDS,
+    {"login-url", "GENESYS_LOGIN_URL", OPTION_TEXT, AT(login_url), .value = "URL", ASKS,
      .help = "base URL of the login host instead of the region's"},
-    {NULL, "GENESYS_CLIENT_ID", OPTION_SECRET, AT(client_id), SENDS,
+    {NULL, "GENESYS_CLIENT_ID", OPTION_SECRET, AT(client_id), ASKS,
      .help = "OAuth client id (client credentials grant)"},
-    {NULL, "GENESYS_CLIENT_SECRET", OPTION_SECRET, AT(client_secret), SENDS, .help = "OAuth client secret"},
-    {"token-in-body", "HERALD_TOKEN_IN_BODY", OPTION_SWITCH, AT(token_in_body), SENDS,
+    {NULL, "GENESYS_CLIENT_SECRET", OPTION_SECRET, AT(client_secret), ASKS, .help = "OAuth client secret"},
+    {"token-in-body", "HERALD_TOKEN_IN_BODY", OPTION_SWITCH, AT(token_in_body), ASKS,
      .help = "send the client id and secret in the body, not by HTTP Basic"},
-    {"ca-file", "HERALD_CA_FILE", OPTION_TEXT, AT(ca_file), .value = "FILE", SENDS,
+    {"ca-file", "HERALD_CA_FILE", OPTION_TEXT, AT(ca_file), .value = "FILE", ASKS,
      .help = "certificates to trust instead of the system's"},
+    {"webhook-url", "GENESYS_WEBHOOK_URL", OPTION_TEXT, AT(webhook_url), .value = "URL", .programs = SETTINGS_GENESYS,
+     .help = "where Genesys is to deliver receipts: the gateway's public address"},
+    {"webhook-secret-file", "GENESYS_WEBHOOK_SECRET", OPTION_SECRET, AT(webhook_secrets), .value = "FILE", RECEIVES,
+     .help = "secret that signs what webhooks bring; several, separated by white space, while they are exchanged"},
 
     {"threads", "HERALD_THREADS", OPTION_NUMBER, AT(threads), .fallback = "2", .min = 1, .max = 256, .value = "N",
-     SENDS, .help = "sender threads"},
+     .programs = SETTINGS_WORKER | SETTINGS_GATEWAY, .help = "threads that send, or that serve"},
     {"in-flight", "HERALD_IN_FLIGHT", OPTION_NUMBER, AT(in_flight), .fallback = "64", .min = 1, .max = 4096,
      .value = "N", SENDS, .help = "requests under way at once, for each thread"},
     {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", SENDS,
@@ -64,21 +71,59 @@ static const struct option rows[] = {
     {"retry-cap", "HERALD_RETRY_CAP", OPTION_DURATION, AT(retry_cap_ms), .fallback = "5m", .min = 1, .max = DAY,
      .value = "TIME", SENDS, .help = "no retry waits longer than this"},
     {"timeout", "HERALD_TIMEOUT", OPTION_DURATION, AT(timeout_ms), .fallback = "10s", .min = 10, .max = HOUR,
-     .value = "TIME", SENDS, .help = "how long one request may take"},
+     .value = "TIME", ASKS, .help = "how long one request may take"},
     {"connect-timeout", "HERALD_CONNECT_TIMEOUT", OPTION_DURATION, AT(connect_timeout_ms), .fallback = "5s", .min = 10,
-     .max = HOUR, .value = "TIME", SENDS, .help = "how long connecting may take, TLS included"},
+     .max = HOUR, .value = "TIME", ASKS, .help = "how long connecting may take, TLS included"},
     {"lease", "HERALD_LEASE", OPTION_DURATION, AT(lease_ms), .fallback = "15s", .min = SECOND, .max = HOUR,
      .value = "TIME", SENDS, .help = "how long a silent worker owns what it took; longer than --timeout"},
     {"drain", "HERALD_DRAIN", OPTION_DURATION, AT(drain_ms), .fallback = "20s", .min = 0, .max = HOUR, .value = "TIME",
-     SENDS, .help = "after SIGTERM, how long requests under way may take to finish"},
+     .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
+     .help = "after SIGTERM, how long requests under way may take to finish"},
     {"breaker-failures", "HERALD_BREAKER_FAILURES", OPTION_NUMBER, AT(breaker_failures), .fallback = "5", .min = 1,
      .max = 1000, .value = "N", SENDS, .help = "failures of different messages in a row that open the circuit breaker"},
+    {"poll-status", "HERALD_POLL_STATUS", OPTION_SWITCH, AT(poll_status), SENDS,
+     .help = "ask Genesys what became of agentless messages, which have no webhook: within --rate, after the messages"},
+    {"poll-first", "HERALD_POLL_FIRST", OPTION_DURATION, AT(poll_first_ms), .fallback = "5s", .min = 10, .max = HOUR,
+     .value = "TIME", SENDS, .help = "how long after sending to ask first; then at the double age each time"},
+    {"poll-age", "HERALD_POLL_AGE", OPTION_DURATION, AT(poll_age_ms), .fallback = "24h", .min = SECOND, .max = 30 * DAY,
+     .value = "TIME", SENDS, .help = "age of a message from which on nobody asks for its status"},
     {"environment", "HERALD_ENVIRONMENT", OPTION_TEXT, AT(environment), .value = "NAME", SENDS,
      .help = "name of what these queues belong to; else made from the address of Redis"},
     {"adopt", "HERALD_ADOPT", OPTION_SWITCH, AT(adopt), SENDS,
      .help = "send although the queues belong to another environment (a restored copy sends twice!)"},
     {"worker-id", "HERALD_WORKER_ID", OPTION_TEXT, AT(worker_id), .value = "NAME", SENDS,
      .help = "name of this worker in Redis; made from host, process and chance when absent"},
+
+    {"listen", "HERALD_LISTEN", OPTION_TEXT, AT(listen), .fallback = "127.0.0.1:8080", .value = "HOST:PORT", SERVES,
+     .help = "where the gateway listens; TLS is a proxy's business"},
+    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES,
+     .help = "who may call: name:enqueue+read+operate:<SHA-256 of the token>, separated by blanks"},
+    {"cors-origins", "HERALD_CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .value = "ORIGINS", SERVES,
+     .help = "pages that may call from a browser, such as https://crm.example.com, separated by commas"},
+    {"webhook-signatures", "HERALD_WEBHOOK_SIGNATURES", OPTION_TEXT, AT(webhook_signatures), .fallback = "required",
+     .choices = "required|off", .value = "WHETHER", SERVES,
+     .help = "off: webhooks are taken from anybody who can reach the gateway"},
+    {"webhook-dedup", "HERALD_WEBHOOK_DEDUP", OPTION_DURATION, AT(webhook_dedup_ms), .fallback = "72h", .min = SECOND,
+     .max = 90 * DAY, .value = "TIME", .programs = SETTINGS_GATEWAY | SETTINGS_WORKER,
+     .help = "how long a receipt is remembered, so that it counts once; the same for all programs of the org"},
+    {"max-backlog", "HERALD_MAX_BACKLOG", OPTION_NUMBER, AT(max_backlog), .fallback = "1000000", .min = 0,
+     .max = INT64_C(1) << 40, .value = "N", SERVES,
+     .help = "messages that may wait before new ones get 503; 0: any number"},
+    {"request-timeout", "HERALD_REQUEST_TIMEOUT", OPTION_DURATION, AT(request_timeout_ms), .fallback = "20s",
+     .min = SECOND, .max = HOUR, .value = "TIME", SERVES,
+     .help = "how long a request may take to come in, unless it brings 1 KiB a second"},
+    {"idle-timeout", "HERALD_IDLE_TIMEOUT", OPTION_DURATION, AT(idle_timeout_ms), .fallback = "2m", .min = SECOND,
+     .max = HOUR, .value = "TIME", SERVES,
+     .help = "how long a connection may be open without a whole request's headers"},
+    {"max-connections", "HERALD_MAX_CONNECTIONS", OPTION_NUMBER, AT(max_connections), .fallback = "20000", .min = 1,
+     .max = 1000000, .value = "N", SERVES, .help = "connections at once; more wait until one closes"},
+    {"templates", "HERALD_TEMPLATES", OPTION_TEXT, AT(templates), .value = "FOLDER", SERVES,
+     .help = "templates that clients may name: NAME.json is NAME; read at the start and on SIGHUP"},
+    {"spool-dir", "HERALD_SPOOL_DIR", OPTION_TEXT, AT(spool_dir), .value = "FOLDER", SERVES,
+     .help = "where uploads and the results of streams are while they are needed; else $TMPDIR or /tmp"},
+    {"max-upload", "HERALD_MAX_UPLOAD", OPTION_NUMBER, AT(max_upload), .fallback = "1073741824", .min = 1024,
+     .max = INT64_C(1) << 44, .value = "BYTES", SERVES,
+     .help = "of the upload of a campaign (more: 413), and of the results of a stream (more: 507)"},
 };
 
 struct option_set settings_set(struct settings *settings, enum settings_program program)
@@ -151,4 +196,18 @@ int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], c
     if (settings->login_url && base_url(login, settings->login_url, "login-url", why) != 0)
         return ERR_INVALID;
     return 0;
+}
+
+struct span settings_webhook_secret(const struct settings *settings, size_t index)
+{
+    static const char blanks[] = " \t\r\n";
+    const char *at = settings->webhook_secrets ? settings->webhook_secrets : "";
+    struct span secret = {NULL, 0};
+
+    for (size_t i = 0; i <= index; i++) {
+        at += secret.len;
+        at += strspn(at, blanks);
+        secret = (struct span){at, strcspn(at, blanks)};
+    }
+    return secret.len > 0 ? secret : (struct span){NULL, 0};
 }

@@ -3,6 +3,7 @@
 #define HERALD_COMMON_SETTINGS_H
 
 #include "common/options.h"
+#include "common/span.h"
 
 struct settings {
     char *redis_url;
@@ -17,6 +18,8 @@ struct settings {
     char *client_id, *client_secret;
     bool token_in_body;
     char *ca_file;
+    char *webhook_url;
+    char *webhook_secrets; /* see settings_webhook_secret */
 
     int64_t threads, in_flight;
     struct rate rate, sender_rate;
@@ -25,11 +28,25 @@ struct settings {
     int64_t timeout_ms, connect_timeout_ms;
     int64_t lease_ms, drain_ms;
     int64_t breaker_failures;
+    bool poll_status;
+    int64_t poll_first_ms, poll_age_ms;
     char *worker_id, *environment;
     bool adopt;
+
+    char *listen;  /* of the gateway: host:port */
+    char *clients; /* who may call it: `name:rights:hash`, separated by blanks */
+    char *cors_origins;
+    char *webhook_signatures; /* required or off */
+    int64_t webhook_dedup_ms;
+    int64_t max_backlog, max_connections;
+    char *templates;    /* folder; NULL: none */
+    char *spool_dir;    /* NULL: the system's */
+    int64_t max_upload; /* bytes */
+    int64_t request_timeout_ms, idle_timeout_ms;
 };
 
-enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4 };
+/* The last one is no program: those commands of `herald` that talk to Genesys have its rows besides. */
+enum settings_program { SETTINGS_HERALD = 1, SETTINGS_WORKER = 2, SETTINGS_GATEWAY = 4, SETTINGS_GENESYS = 8 };
 
 /* The set for options_load; `settings` must outlive its use. */
 struct option_set settings_set(struct settings *settings, enum settings_program program);
@@ -39,5 +56,9 @@ struct option_set settings_set(struct settings *settings, enum settings_program 
 #define SETTINGS_URL_MAX 256
 int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], char login[SETTINGS_URL_MAX],
                   struct reason *why);
+
+/* The secrets that sign what webhooks bring, separated by white space so that an old and a new one can both be good
+ * while they are exchanged: the n-th, absent when there are not so many. The first is the one to register. */
+struct span settings_webhook_secret(const struct settings *settings, size_t index);
 
 #endif

@@ -1,6 +1,7 @@
 #include "common/store.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +14,20 @@
 #include "common/mem.h"
 #include "common/store_request.h"
 
-#define RECONNECT_FIRST_MS  50
-#define RECONNECT_MAX_MS    2000
-#define CONNECT_PATIENCE_MS 5000
-#define FROZEN_PATIENCE     6                   /* times the patience for one that is away: slow is not away */
-#define REQUEST_MAX         ((size_t)512 << 20) /* what Redis takes as one argument */
+#define RECONNECT_FIRST_MS         50
+#define RECONNECT_MAX_MS           2000
+#define CONNECT_PATIENCE_MS        5000
+#define FROZEN_PATIENCE            6                   /* times the patience for one that is away: slow is not away */
+#define REQUEST_MAX                ((size_t)512 << 20) /* what Redis takes as one argument */
 
-extern const char lua_enqueue[], lua_reserve[], lua_sent[], lua_defer[], lua_bury[], lua_release[], lua_hold[],
-    lua_beat[], lua_leave[], lua_status[], lua_campaign[], lua_campaign_state[], lua_check[], lua_join[], lua_reap[],
-    lua_touch[], lua_fence[], lua_dead_take[], lua_dead_adopt[], lua_dead_counts[];
+#define DECLARE_TEXT(upper, lower) extern const char lua_##lower[];
+STORE_SCRIPTS(DECLARE_TEXT)
 
 struct store {
     char *url;
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
+    struct store_poll_times poll_times;
     struct script scripts[SCRIPT_COUNT];
 
     struct redis *redis; /* NULL between connections */
@@ -41,32 +42,13 @@ struct store {
     struct request *unsent;
     bool has_appended; /* something was queued on the connection since it was last pumped */
     size_t pending;
+    atomic_bool has_given_up;
 };
 
 static void load_scripts(struct store *store)
 {
-    const char *const texts[SCRIPT_COUNT] = {
-        [SCRIPT_ENQUEUE] = lua_enqueue,
-        [SCRIPT_RESERVE] = lua_reserve,
-        [SCRIPT_SENT] = lua_sent,
-        [SCRIPT_DEFER] = lua_defer,
-        [SCRIPT_BURY] = lua_bury,
-        [SCRIPT_RELEASE] = lua_release,
-        [SCRIPT_HOLD] = lua_hold,
-        [SCRIPT_BEAT] = lua_beat,
-        [SCRIPT_LEAVE] = lua_leave,
-        [SCRIPT_STATUS] = lua_status,
-        [SCRIPT_CAMPAIGN] = lua_campaign,
-        [SCRIPT_CAMPAIGN_STATE] = lua_campaign_state,
-        [SCRIPT_CHECK] = lua_check,
-        [SCRIPT_JOIN] = lua_join,
-        [SCRIPT_REAP] = lua_reap,
-        [SCRIPT_TOUCH] = lua_touch,
-        [SCRIPT_FENCE] = lua_fence,
-        [SCRIPT_DEAD_TAKE] = lua_dead_take,
-        [SCRIPT_DEAD_ADOPT] = lua_dead_adopt,
-        [SCRIPT_DEAD_COUNTS] = lua_dead_counts,
-    };
+#define NAME_TEXT(upper, lower) [SCRIPT_##upper] = lua_##lower,
+    const char *const texts[SCRIPT_COUNT] = {STORE_SCRIPTS(NAME_TEXT)};
 
     for (int i = 0; i < SCRIPT_COUNT; i++) {
         store->scripts[i].text = texts[i];
@@ -113,6 +95,16 @@ void store_set_limits(struct store *store, const struct store_limits *limits)
 const struct store_limits *store_limits(const struct store *store)
 {
     return &store->limits;
+}
+
+void store_set_poll_times(struct store *store, const struct store_poll_times *times)
+{
+    store->poll_times = *times;
+}
+
+const struct store_poll_times *store_poll_times(const struct store *store)
+{
+    return &store->poll_times;
 }
 
 const char *store_list_name(enum priority priority)
@@ -167,7 +159,7 @@ void request_number(struct request *request, int64_t number)
 
 void request_key(struct request *request, const char *name)
 {
-    char key[STORE_ORG_MAX + 128];
+    char key[STORE_ORG_MAX + ID_MAX + 64]; /* the longest name is that of a message */
 
     request_bytes(request, key, (size_t)snprintf(key, sizeof(key), "%s:%s", request->store->org_key, name));
 }
@@ -290,7 +282,7 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
     for (; all; all = next) {
         next = all->next;
         all->next = NULL;
-        if (all->must_arrive || !all->is_sent) {
+        if (all->must_arrive || (!all->is_sent && !all->is_fleeting)) {
             all->is_sent = false;
             request_submit(all);
         } else {
@@ -455,6 +447,10 @@ int store_finish(struct store *store, size_t left, int64_t patience_ms, struct r
     int rc = store_pump(store, &reason);
 
     while (store->pending > left || !store_is_up(store)) {
+        if (atomic_load(&store->has_given_up)) {
+            *why = (struct reason){"this program is being stopped"};
+            return ERR_UNREACHABLE;
+        }
         if (store_is_up(store) && !store->is_refused) {
             away_since_ms = clock_mono_ms();
         } else if (rc == ERR_DENIED || clock_mono_ms() - away_since_ms >= patience_ms) {
@@ -484,6 +480,11 @@ void store_drop(struct store *store)
     store->unsent = NULL;
     redis_close(store->redis);
     store->redis = NULL;
+}
+
+void store_give_up(struct store *store)
+{
+    atomic_store(&store->has_given_up, true);
 }
 
 void store_close(struct store *store)

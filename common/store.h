@@ -24,7 +24,6 @@ struct store;
 /* ERR_INVALID if the URL or the org's name is not one. Does not connect yet. */
 int store_open(struct store **ret, const char *redis_url, const char *org, struct reason *why);
 void store_close(struct store *store); /* takes NULL; pending requests are dropped without their callbacks */
-void store_drop(struct store *store);  /* gives up all pending requests so, and the connection with them */
 
 /* How long things are remembered; ms. */
 struct store_limits {
@@ -48,6 +47,12 @@ size_t store_pending(const struct store *store); /* requests without an answer *
  * `patience_ms`, or has not answered anything for six times as long: being slow is not being away. */
 int store_finish(struct store *store, size_t left, int64_t patience_ms, struct reason *why);
 
+/* After store_finish gave up: the connection ends, and requests without an answer are dropped without their callbacks,
+ * whose memory may be gone. */
+void store_drop(struct store *store);
+/* Any thread: from now on store_finish waits for nothing, and gives up within a second. */
+void store_give_up(struct store *store);
+
 /* --- putting messages in (store_enqueue.c) --- */
 
 #define STORE_KEY_SIZE 16 /* bytes of a hash: what idempotency keys are kept as */
@@ -57,11 +62,19 @@ struct store_message {
     enum priority priority;
     int64_t due_ms; /* wall clock; 0: now */
     struct span envelope;
+    struct span person; /* as in the suppression set; absent: not looked up there */
 };
 
-/* `accepted` has one flag a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
+enum store_enqueued {
+    STORE_ENQUEUED,
+    STORE_SEEN,      /* its key was accepted before */
+    STORE_OPTED_OUT, /* the person is on the suppression set: not in, and the key is not remembered */
+};
+
+/* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
-typedef void (*store_enqueued_fn)(void *context, int rc, const bool *accepted, size_t count);
+typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
+/* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
 
@@ -107,7 +120,11 @@ struct store_settle {
     const char *ticket;
     const char *id, *campaign;                 /* campaign "" when there is none */
     bool is_new;                               /* nobody counted it as accepted yet */
+    int64_t attempts;                          /* burnt so far; not for release */
     const char *provider_id, *conversation_id; /* sent */
+    const char *correlation_id;                /* sent */
+    bool is_polled;                            /* sent: its status is to be asked for, see store_poll.h */
+    struct span person;                        /* sent: as in the suppression set; whom its receipts are about */
     int64_t delay_ms;                          /* defer */
     const char *counted_as;                    /* defer: `retries` or another counter */
     struct span document;                      /* defer: the envelope; bury: the dead letter */
@@ -189,7 +206,7 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
 enum store_campaign_state { STORE_RUNNING, STORE_PAUSED, STORE_CANCELLED_FOR_GOOD };
 
 /* May wait. `ret_moved`: parked messages that went back on their lists, or ended. Who did it is written to the audit in
- * the same step, when it changes anything. ERR_INVALID: there is no such campaign, or it is cancelled. */
+ * the same step, when it changes anything. ERR_INVALID: there is no such campaign; ERR_STATE: it is cancelled. */
 int store_set_campaign(struct store *store, const char *campaign, enum store_campaign_state state,
                        const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why);
 
@@ -229,6 +246,9 @@ struct store_status {
     int64_t due_in_ms; /* -1: nothing delayed */
     int64_t hold_ms;   /* 0: not paused */
     char hold_reason[200];
+    int64_t polled;       /* conversations in which the status of messages is asked for */
+    int64_t poll_hold_ms; /* 0: asking is not paused by itself */
+    char poll_hold_reason[200];
     int64_t audit_kept, audit_cut;
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX];

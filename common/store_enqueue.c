@@ -21,17 +21,22 @@ void store_key_of(const char *campaign, struct span what, uint8_t key[STORE_KEY_
     buf_clear(&text);
 }
 
+static enum store_enqueued read_answer(char letter)
+{
+    return letter == '1' ? STORE_ENQUEUED : letter == 's' ? STORE_OPTED_OUT : STORE_SEEN;
+}
+
 static void on_enqueued(struct request *request, const struct redis_reply *reply)
 {
     size_t len = 0, count = (size_t)request->count;
-    const char *answers = redis_reply_text(reply, &len);
-    bool *accepted = mem_zalloc(count, sizeof(*accepted));
-    int rc = answers && len == count ? 0 : ERR_STATE;
+    const char *letters = redis_reply_text(reply, &len);
+    enum store_enqueued *answers = mem_zalloc(count, sizeof(*answers));
+    int rc = letters && len == count ? 0 : ERR_STATE;
 
     for (size_t i = 0; rc == 0 && i < count; i++)
-        accepted[i] = answers[i] == '1';
-    request->call.enqueued(request->context, rc, accepted, count);
-    free(accepted);
+        answers[i] = read_answer(letters[i]);
+    request->call.enqueued(request->context, rc, answers, count);
+    free(answers);
 }
 
 void store_enqueue(struct store *store, const char *campaign, const struct store_message *messages, size_t count,
@@ -52,6 +57,7 @@ void store_enqueue(struct store *store, const char *campaign, const struct store
         request_text(request, store_list_name(messages[i].priority));
         request_number(request, messages[i].due_ms);
         request_bytes(request, messages[i].envelope.data, messages[i].envelope.len);
+        request_bytes(request, messages[i].person.data, messages[i].person.len);
     }
     request_submit(request);
 }

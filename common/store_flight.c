@@ -92,8 +92,12 @@ static void add_sent(struct request *request, const struct store_settle *item)
     request_text(request, item->id);
     request_text(request, item->campaign);
     request_text(request, item->is_new ? "1" : "0");
+    request_number(request, item->attempts);
     request_text(request, item->provider_id);
     request_text(request, item->conversation_id);
+    request_text(request, item->correlation_id);
+    request_bytes(request, item->person.data, item->person.len);
+    request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
     request_bytes(request, item->audit.data, item->audit.len);
 }
 
@@ -107,6 +111,8 @@ static void add_deferred(struct request *request, const struct store_settle *ite
     request_text(request, item->counted_as);
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
+    request_text(request, item->id);
+    request_number(request, item->attempts);
 }
 
 /* Genesys' own word for what was wrong: any bytes. In the index of the dead letters it stands between blanks. */
@@ -130,6 +136,7 @@ static void add_buried(struct request *request, const struct store_settle *item)
     request_bytes(request, item->document.data, item->document.len);
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
+    request_number(request, item->attempts);
     request_text(request, item->channel);
     add_code(request, item->code);
 }
@@ -163,6 +170,10 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     if (move != STORE_RELEASE)
         request_number(request, store_limits(store)->keep_ms);
     request_number(request, store_limits(store)->audit_max);
+    if (move == STORE_SENT) {
+        request_number(request, store_poll_times(store)->first_ms);
+        request_number(request, store_poll_times(store)->age_ms);
+    }
     for (size_t i = 0; i < count; i++)
         moves[move].add(request, &items[i]);
     request_submit(request);

@@ -10,23 +10,46 @@ static void ignore(struct request *request, const struct redis_reply *reply)
     (void)reply; /* a beat or a pause that did not arrive is followed by another */
 }
 
-void store_hold(struct store *store, int64_t ms, const char *reason)
+static void hold(struct store *store, int64_t ms, const char *reason, const char *key, const char *counted_as)
 {
     struct request *request = request_script(store, SCRIPT_HOLD, false, ignore);
 
     request_number(request, ms);
     request_text(request, reason);
+    request_text(request, key);
+    request_text(request, counted_as);
     request_submit(request);
 }
 
-void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)
+void store_hold(struct store *store, int64_t ms, const char *reason)
+{
+    hold(store, ms, reason, "hold", "holds");
+}
+
+void store_hold_polls(struct store *store, int64_t ms, const char *reason)
+{
+    hold(store, ms, reason, "poll:hold", "poll_holds");
+}
+
+static void touch(struct store *store, const char *worker, const char *ticket, struct span sender, bool is_poll)
 {
     struct request *request = request_script(store, SCRIPT_TOUCH, false, ignore);
 
     request_text(request, worker);
     request_text(request, ticket);
     request_bytes(request, sender.data, sender.len);
+    request_text(request, is_poll ? "1" : "0");
     request_submit(request);
+}
+
+void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)
+{
+    touch(store, worker, ticket, sender, false);
+}
+
+void store_touch_poll(struct store *store, const char *worker, const char *ticket)
+{
+    touch(store, worker, ticket, (struct span){NULL, 0}, true);
 }
 
 void store_leave(struct store *store, const char *worker)
@@ -108,7 +131,7 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
                        answer == -2 ? "campaign `%.64s` is cancelled, which is for good"
                                     : "there is no campaign `%.64s` in this organisation",
                        campaign);
-            rc = ERR_INVALID;
+            rc = answer == -2 ? ERR_STATE : ERR_INVALID;
         }
         *ret_moved += rc == 0 ? answer : 0;
     } while (rc == 0 && answer == STORE_BATCH_MAX);

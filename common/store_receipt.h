@@ -23,6 +23,10 @@ enum store_received {
 };
 
 /* All of the batch in one step: remembering the event, the state that only goes forward, counters, suppression, audit.
+ * The end is the same whatever the order in which receipts and the send's own answer come: of each state the earliest
+ * time stands, and a message counts once in each `receipt:<state>` that it has reached. The audit entry (an object with
+ * at least one member) gets the message's `id` and `campaign` when they are known. What is kept for one message under a
+ * key of a wrong type is passed over, the audit entry excepted.
  * rc is 0 and there is an answer for each; ERR_STATE when Redis refused; ERR_UNREACHABLE when the answer was lost (then
  * it may or may not be recorded: the same receipt again is harmless). Not kept and sent again by the store: whoever
  * brought the receipt brings it again. `dedup_ms`: how long an event is remembered. */
@@ -38,7 +42,7 @@ struct store_message_info {
     char reason[64]; /* of dead */
     char campaign[ENVELOPE_NAME_MAX + 1];
     int64_t accepted_at_ms, at_ms; /* at: of the last change of state; 0: not known */
-    int64_t attempts;              /* requests so far */
+    int64_t attempts;              /* burnt, as in a dead letter */
     char provider_id[ID_SIZE], conversation_id[ID_SIZE], correlation_id[ID_SIZE];
     enum delivery delivery;
     int64_t reached_at_ms[DELIVERY_COUNT]; /* when each state was reached; 0: not heard of */

@@ -4,36 +4,47 @@
 
 #include "common/redis.h"
 #include "common/store.h"
+#include "common/store_accept.h"
 #include "common/store_dead.h"
+#include "common/store_poll.h"
+#include "common/store_receipt.h"
+#include "common/store_suppress.h"
 
 struct script {
     const char *text;
     char sha[48];
 };
 
-enum script_name {
-    SCRIPT_ENQUEUE,
-    SCRIPT_RESERVE,
-    SCRIPT_SENT,
-    SCRIPT_DEFER,
-    SCRIPT_BURY,
-    SCRIPT_RELEASE,
-    SCRIPT_HOLD,
-    SCRIPT_BEAT,
-    SCRIPT_LEAVE,
-    SCRIPT_STATUS,
-    SCRIPT_CAMPAIGN,
-    SCRIPT_CAMPAIGN_STATE,
-    SCRIPT_CHECK,
-    SCRIPT_JOIN,
-    SCRIPT_REAP,
-    SCRIPT_TOUCH,
-    SCRIPT_FENCE,
-    SCRIPT_DEAD_TAKE,
-    SCRIPT_DEAD_ADOPT,
-    SCRIPT_DEAD_COUNTS,
-    SCRIPT_COUNT,
-};
+/* Every script, by the name of its file in common/lua. */
+#define STORE_SCRIPTS(X)                                                                                               \
+    X(ENQUEUE, enqueue)                                                                                                \
+    X(RESERVE, reserve)                                                                                                \
+    X(SENT, sent)                                                                                                      \
+    X(DEFER, defer)                                                                                                    \
+    X(BURY, bury)                                                                                                      \
+    X(RELEASE, release)                                                                                                \
+    X(HOLD, hold)                                                                                                      \
+    X(BEAT, beat)                                                                                                      \
+    X(LEAVE, leave)                                                                                                    \
+    X(STATUS, status)                                                                                                  \
+    X(CAMPAIGN, campaign)                                                                                              \
+    X(CAMPAIGN_STATE, campaign_state)                                                                                  \
+    X(CHECK, check)                                                                                                    \
+    X(JOIN, join)                                                                                                      \
+    X(REAP, reap)                                                                                                      \
+    X(TOUCH, touch)                                                                                                    \
+    X(FENCE, fence)                                                                                                    \
+    X(ACCEPT, accept)                                                                                                  \
+    X(RECEIPT, receipt)                                                                                                \
+    X(SUPPRESS, suppress)                                                                                              \
+    X(DEAD_TAKE, dead_take)                                                                                            \
+    X(DEAD_ADOPT, dead_adopt)                                                                                          \
+    X(DEAD_COUNTS, dead_counts)                                                                                        \
+    X(POLL, poll)                                                                                                      \
+    X(POLLED, polled)
+
+#define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
+enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
 
 struct request;
 
@@ -44,6 +55,7 @@ struct request {
     struct request *next;
     struct store *store;
     bool must_arrive; /* send again on a new connection until there is an answer */
+    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */
@@ -54,12 +66,17 @@ struct request {
     /* What `done` needs; whichever the request's file uses. */
     union {
         store_enqueued_fn enqueued;
+        store_accept_fn accepted;
         store_reserved_fn reserved;
+        store_polled_fn polled;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;
         void (*beaten)(void *context, enum store_beaten beaten);
         void (*reaped)(void *context, int64_t taken);
+        store_receipts_fn received;
+        store_message_fn informed;
+        store_suppressed_fn suppressed;
         store_letters_fn letters;
         store_documents_fn documents;
         store_taken_fn taken;
@@ -82,6 +99,7 @@ void request_copy_text(char *out, size_t size, const struct redis_reply *reply);
 int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, and the log says why */
 
 const struct store_limits *store_limits(const struct store *store);
+const struct store_poll_times *store_poll_times(const struct store *store);
 const char *store_list_name(enum priority priority);
 
 #endif

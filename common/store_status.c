@@ -20,6 +20,8 @@ enum {
     AT_COUNTERS,
     AT_WORKERS,
     AT_PARKED,
+    AT_POLL,
+    AT_POLL_HOLD,
     AT_COUNT
 };
 
@@ -74,7 +76,8 @@ static void read_workers(const struct redis_reply *reply, int64_t now_ms, struct
     }
 }
 
-static void read_hold(const struct redis_reply *reply, int64_t now_ms, struct store_status *ret)
+/* ret_ms stays 0 when there is no pause. */
+static void read_hold(const struct redis_reply *reply, int64_t now_ms, int64_t *ret_ms, char ret_reason[200])
 {
     char text[240];
     int64_t until_ms = redis_reply_integer(reply);
@@ -84,8 +87,8 @@ static void read_hold(const struct redis_reply *reply, int64_t now_ms, struct st
     space = strchr(text, ' ');
     if (until_ms <= now_ms)
         return;
-    ret->hold_ms = until_ms - now_ms;
-    (void)snprintf(ret->hold_reason, sizeof(ret->hold_reason), "%.199s", space ? space + 1 : "");
+    *ret_ms = until_ms - now_ms;
+    (void)snprintf(ret_reason, 200, "%.199s", space ? space + 1 : "");
 }
 
 int request_refused(struct reason *why)
@@ -123,7 +126,9 @@ static void on_status(struct request *request, const struct redis_reply *reply)
     ret->window_used = redis_reply_integer(redis_reply_at(reply, AT_WINDOW));
     due = redis_reply_integer(redis_reply_at(reply, AT_DUE));
     ret->due_in_ms = due <= 0 ? -1 : due > now ? due - now : 0;
-    read_hold(redis_reply_at(reply, AT_HOLD), now, ret);
+    read_hold(redis_reply_at(reply, AT_HOLD), now, &ret->hold_ms, ret->hold_reason);
+    ret->polled = redis_reply_integer(redis_reply_at(reply, AT_POLL));
+    read_hold(redis_reply_at(reply, AT_POLL_HOLD), now, &ret->poll_hold_ms, ret->poll_hold_reason);
     ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
     added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)); /* 0 before Redis 7 */
     ret->audit_cut = added > ret->audit_kept ? added - ret->audit_kept : 0;

@@ -1,5 +1,7 @@
 #include "common/utf8.h"
 
+#include <string.h>
+
 /* The lowest code point that needs a sequence of this many bytes: anything below it is an overlong form. */
 static const int32_t lowest[] = {[1] = 0x0, [2] = 0x80, [3] = 0x800, [4] = 0x10000};
 
@@ -72,4 +74,14 @@ size_t utf8_utf16_units(const char *data, size_t len)
         units += point >= 0x10000 ? 2 : 1;
     }
     return units;
+}
+
+void utf8_repair(char *text)
+{
+    size_t len = strlen(text), at = utf8_valid_prefix(text, len);
+
+    while (at < len) {
+        text[at] = '?';
+        at += 1 + utf8_valid_prefix(text + at + 1, len - at - 1);
+    }
 }

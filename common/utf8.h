@@ -13,6 +13,7 @@ int32_t utf8_decode(const char *data, size_t len, size_t *ret_size);
 
 bool utf8_is_valid(const char *data, size_t len);
 size_t utf8_valid_prefix(const char *data, size_t len); /* bytes before the first that is not well formed */
-size_t utf8_utf16_units(const char *data, size_t len);  /* a byte that is not well formed counts one */
+void utf8_repair(char *text); /* bytes that are not well formed become `?`: a text cut to size */
+size_t utf8_utf16_units(const char *data, size_t len); /* a byte that is not well formed counts one */
 
 #endif

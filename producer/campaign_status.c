@@ -20,6 +20,19 @@ static const struct option rows[] = {
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "as JSON"},
 };
 
+/* The counters whose names begin so, without that beginning. */
+static void print_parts(const struct campaign_counts *counts, const char *prefix)
+{
+    char text[96];
+
+    for (size_t i = 0; i < counts->counter_count; i++) {
+        if (strncmp(counts->counters[i].name, prefix, strlen(prefix)) != 0 || counts->counters[i].value == 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + strlen(prefix));
+        terminal_row_number(stdout, text, counts->counters[i].value);
+    }
+}
+
 static void print_table(const char *campaign, const struct campaign_counts *counts)
 {
     char text[96], time[TIMESTAMP_SIZE];
@@ -27,15 +40,12 @@ static void print_table(const char *campaign, const struct campaign_counts *coun
     (void)snprintf(text, sizeof(text), "Campaign %.64s", campaign);
     terminal_heading(stdout, text);
     (void)printf("  %-28s %s\n", "first enqueued", timestamp_format(counts->first_at_ms, time));
+    terminal_row(stdout, "state", counts->state);
     terminal_row_number(stdout, "accepted", counts->accepted);
     terminal_row_number(stdout, "sent", counts->sent);
+    print_parts(counts, "receipt:");
     terminal_row_number(stdout, "dead", counts->dead);
-    for (size_t i = 0; i < counts->counter_count; i++) {
-        if (strncmp(counts->counters[i].name, "dead:", 5) != 0 || counts->counters[i].value == 0)
-            continue;
-        (void)snprintf(text, sizeof(text), "  %s", counts->counters[i].name + 5);
-        terminal_row_number(stdout, text, counts->counters[i].value);
-    }
+    print_parts(counts, "dead:");
     if (counts->cancelled > 0)
         terminal_row_number(stdout, "cancelled", counts->cancelled);
     if (counts->purged > 0)
@@ -55,13 +65,9 @@ static void print_json(const char *campaign, const struct campaign_counts *count
     buf_init(&json, 65536);
     buf_text(&json, "{\"campaign\":");
     buf_json_text(&json, campaign);
-    buf_printf(&json, ",\"left\":%" PRId64 ",\"counters\":{", counts->accepted - counts->ended);
-    for (size_t i = 0; i < counts->counter_count; i++) {
-        buf_text(&json, i ? "," : "");
-        buf_json_text(&json, counts->counters[i].name);
-        buf_printf(&json, ":%" PRId64, counts->counters[i].value);
-    }
-    buf_text(&json, "}}\n");
+    buf_printf(&json, ",\"state\":\"%s\",\"left\":%" PRId64 ",", counts->state, counts->accepted - counts->ended);
+    campaign_write_counters(counts, &json);
+    buf_text(&json, "}\n");
     (void)fputs(buf_str(&json), stdout);
     buf_clear(&json);
 }

@@ -36,20 +36,28 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1])
     return out;
 }
 
-int command_open_store(const struct settings *settings, struct store **ret, struct reason *why)
+static int new_store(const struct settings *settings, struct store **ret, struct reason *why)
 {
-    struct store *store = NULL;
-    int rc = store_open(&store, settings->redis_url, settings->org, why);
+    int rc = store_open(ret, settings->redis_url, settings->org, why);
 
     if (rc != 0)
         return rc;
-    store_set_limits(store, &(struct store_limits){
-                                .keep_ms = settings->keep_ms,
-                                .dedup_ms = settings->dedup_ms,
-                                .campaign_memory_ms = settings->campaign_memory_ms,
-                                .audit_max = settings->audit_max,
-                            });
-    rc = store_finish(store, 0, START_PATIENCE_MS, why);
+    store_set_limits(*ret, &(struct store_limits){
+                               .keep_ms = settings->keep_ms,
+                               .dedup_ms = settings->dedup_ms,
+                               .campaign_memory_ms = settings->campaign_memory_ms,
+                               .audit_max = settings->audit_max,
+                           });
+    return 0;
+}
+
+int command_open_store(const struct settings *settings, struct store **ret, struct reason *why)
+{
+    struct store *store = NULL;
+    int rc = new_store(settings, &store, why);
+
+    if (rc == 0)
+        rc = store_finish(store, 0, START_PATIENCE_MS, why);
     if (rc != 0) {
         store_close(store);
         return rc;

@@ -2,6 +2,7 @@
 #ifndef HERALD_PRODUCER_COMMAND_H
 #define HERALD_PRODUCER_COMMAND_H
 
+#include "common/audit.h"
 #include "common/options.h"
 #include "common/reason.h"
 #include "common/settings.h"
@@ -25,19 +26,42 @@ struct command_call {
 struct command {
     const char *name; /* `campaign send` */
     const char *usage;
-    const char *summary;   /* a line */
-    const char *help;      /* some lines */
-    size_t words_max;      /* that may follow the name */
-    bool has_all_settings; /* those of the other programs, too */
+    const char *summary; /* a line */
+    const char *help;    /* some lines */
+    size_t words_max;    /* that may follow the name */
+    unsigned programs;   /* whose settings it has besides those of `herald`: enum settings_program */
     const struct option *rows;
     size_t row_count;
     size_t options_size;
     enum exit_status (*run)(const struct command_call *call);
 };
 
-extern const struct command command_campaign_send, command_campaign_status, command_campaign_pause,
-    command_campaign_resume, command_campaign_cancel, command_enqueue, command_status, command_settings,
-    command_dead_list, command_dead_show, command_dead_export, command_dead_replay, command_dead_purge;
+/* All commands, in the order in which --help shows them. */
+#define COMMANDS(X)                                                                                                    \
+    X(campaign_send)                                                                                                   \
+    X(campaign_status)                                                                                                 \
+    X(campaign_pause)                                                                                                  \
+    X(campaign_resume)                                                                                                 \
+    X(campaign_cancel)                                                                                                 \
+    X(enqueue)                                                                                                         \
+    X(status)                                                                                                          \
+    X(dead_list)                                                                                                       \
+    X(dead_show)                                                                                                       \
+    X(dead_export)                                                                                                     \
+    X(dead_replay)                                                                                                     \
+    X(dead_purge)                                                                                                      \
+    X(client_new)                                                                                                      \
+    X(suppress_add)                                                                                                    \
+    X(suppress_remove)                                                                                                 \
+    X(suppress_list)                                                                                                   \
+    X(suppress_import)                                                                                                 \
+    X(webhook_register)                                                                                                \
+    X(webhook_list)                                                                                                    \
+    X(webhook_delete)                                                                                                  \
+    X(settings)
+
+#define COMMAND_DECLARE(name) extern const struct command command_##name;
+COMMANDS(COMMAND_DECLARE)
 
 /* `herald: ` and the reason on standard error; returns the status that belongs to the err. */
 enum exit_status command_fail(int rc, const struct reason *why);

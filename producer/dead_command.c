@@ -64,10 +64,12 @@ static void print_tally(const struct dead_job *job, const struct dead_tally *tal
     const char *verb = job->is_purge ? "purged" : "replayed";
 
     if (is_json) {
-        (void)printf("{\"%s\":%" PRId64 ",\"dry_run\":%s,\"matched\":%" PRId64 ",\"refused\":%" PRId64
-                     ",\"sent_after_all\":%" PRId64 ",\"gone\":%" PRId64 ",\"unsure\":%" PRId64 ",\"stopped\":%s}\n",
-                     verb, tally->done, job->is_dry ? "true" : "false", tally->matched, tally->refused, tally->sent,
-                     tally->gone, tally->unsure, tally->was_stopped ? "true" : "false");
+        struct buf json;
+
+        buf_init(&json, DEAD_TALLY_MAX);
+        dead_tally_write_json(job, tally, &json);
+        (void)printf("%s\n", buf_str(&json));
+        buf_clear(&json);
         return;
     }
     (void)printf("%s%" PRId64 " dead letters %s%s\n", job->is_dry ? "dry run: " : "", tally->done,

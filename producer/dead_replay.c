@@ -1,5 +1,6 @@
 #include "producer/dead_replay.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,4 +285,13 @@ int dead_job_run(struct store *store, const struct dead_job *job, struct dead_ta
     reviver_clear(&run->reviver);
     free(run);
     return rc;
+}
+
+void dead_tally_write_json(const struct dead_job *job, const struct dead_tally *tally, struct buf *json)
+{
+    buf_printf(json,
+               "{\"%s\":%" PRId64 ",\"dry_run\":%s,\"matched\":%" PRId64 ",\"refused\":%" PRId64
+               ",\"sent_after_all\":%" PRId64 ",\"gone\":%" PRId64 ",\"unsure\":%" PRId64 ",\"stopped\":%s}",
+               job->is_purge ? "purged" : "replayed", tally->done, job->is_dry ? "true" : "false", tally->matched,
+               tally->refused, tally->sent, tally->gone, tally->unsure, tally->was_stopped ? "true" : "false");
 }

@@ -43,4 +43,7 @@ struct dead_job {
 /* 0, or the err that ended it; `ret` is what was done in both cases. */
 int dead_job_run(struct store *store, const struct dead_job *job, struct dead_tally *ret, struct reason *why);
 
+#define DEAD_TALLY_MAX 1024 /* bytes */
+void dead_tally_write_json(const struct dead_job *job, const struct dead_tally *tally, struct buf *json);
+
 #endif

@@ -76,6 +76,16 @@ static void name_rejects(struct run *run)
     run->rejects.path = run->rejects_path;
 }
 
+static int reject_suppressed(void *context, const struct row *row, struct reason *why)
+{
+    struct run *run = context;
+    const struct reject reject = {"", "suppressed", "the person has opted out: herald suppress"};
+
+    run->tally.valid--;
+    tally_refused(&run->tally, reject.code);
+    return rejects_add(&run->rejects, NULL, row, &reject, why);
+}
+
 static int prepare(struct run *run, struct reason *why)
 {
     const struct option_words *words = run->call->words;
@@ -88,7 +98,7 @@ static int prepare(struct run *run, struct reason *why)
         rc = rejects_check_path(run->rejects_path, run->path, why);
     if (rc == 0 && !run->options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
-    outbox_init(&run->outbox, run->store);
+    outbox_init(&run->outbox, run->store, reject_suppressed, run);
     return rc;
 }
 
@@ -112,7 +122,8 @@ static void make_key(const struct envelope *envelope, uint8_t key[STORE_KEY_SIZE
     store_key_of(campaign, own.len > 0 ? own : span_of(envelope->id), key); /* an empty key is nobody's name */
 }
 
-static int enqueue(struct run *run, struct envelope *envelope, int64_t now_ms, struct reason *why)
+static int enqueue(struct run *run, const struct row *row, struct envelope *envelope, int64_t now_ms,
+                   struct reason *why)
 {
     struct store_message message = {.priority = envelope->priority, .due_ms = envelope->send_at_ms};
     char ticket[ID_SIZE];
@@ -129,7 +140,7 @@ static int enqueue(struct run *run, struct envelope *envelope, int64_t now_ms, s
     envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
     id_new(ticket, now_ms);
     envelope_write(envelope, ticket, outbox_envelope(&run->outbox));
-    return outbox_add(&run->outbox, &message, why);
+    return outbox_add(&run->outbox, &message, &envelope->content, row, why);
 }
 
 static int take_line(struct run *run, const char *data, size_t len, size_t number, struct reason *why)
@@ -149,7 +160,7 @@ static int take_line(struct run *run, const char *data, size_t len, size_t numbe
         rc = rejects_add(&run->rejects, NULL, &row, &reject, why);
     } else {
         run->tally.valid++;
-        rc = enqueue(run, &envelope, now_ms, why);
+        rc = enqueue(run, &row, &envelope, now_ms, why);
     }
     envelope_clear(&envelope);
     return rc;

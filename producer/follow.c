@@ -1,11 +1,24 @@
 #include "producer/follow.h"
 
+#include <inttypes.h>
 #include <poll.h>
+#include <string.h>
 
 #include "producer/command.h"
 #include "producer/terminal.h"
 
 #define LOOK_EACH_MS 200
+
+static const char *state_name(int64_t state)
+{
+    static const char *const names[] = {
+        [STORE_RUNNING] = "running",
+        [STORE_PAUSED] = "paused",
+        [STORE_CANCELLED_FOR_GOOD] = "cancelled",
+    };
+
+    return state == STORE_PAUSED || state == STORE_CANCELLED_FOR_GOOD ? names[state] : names[STORE_RUNNING];
+}
 
 int campaign_read(struct store *store, const char *campaign, struct campaign_counts *ret, struct reason *why)
 {
@@ -25,8 +38,25 @@ int campaign_read(struct store *store, const char *campaign, struct campaign_cou
     ret->purged = store_counter(ret->counters, ret->counter_count, "purged");
     ret->ended = ret->sent + ret->dead + ret->cancelled + ret->purged;
     ret->retries = store_counter(ret->counters, ret->counter_count, "retries");
+    ret->state = state_name(store_counter(ret->counters, ret->counter_count, "state"));
     ret->first_at_ms = store_counter(ret->counters, ret->counter_count, "first_at");
     return 0;
+}
+
+void campaign_write_counters(const struct campaign_counts *counts, struct buf *json)
+{
+    const char *comma = "";
+
+    buf_text(json, "\"counters\":{");
+    for (size_t i = 0; i < counts->counter_count; i++) {
+        if (strcmp(counts->counters[i].name, "state") == 0)
+            continue; /* a word, beside them */
+        buf_text(json, comma);
+        buf_json_text(json, counts->counters[i].name);
+        buf_printf(json, ":%" PRId64, counts->counters[i].value);
+        comma = ",";
+    }
+    buf_char(json, '}');
 }
 
 int follow_campaign(struct store *store, const char *campaign, bool is_shown, struct reason *why)

@@ -9,12 +9,8 @@
 #include "common/mem.h"
 #include "producer/command.h"
 
-static const struct command *const commands[] = {
-    &command_campaign_send,   &command_campaign_status, &command_campaign_pause, &command_campaign_resume,
-    &command_campaign_cancel, &command_enqueue,         &command_status,         &command_settings,
-    &command_dead_list,       &command_dead_show,       &command_dead_replay,    &command_dead_export,
-    &command_dead_purge,
-};
+#define COMMAND_ROW(name) &command_##name,
+static const struct command *const commands[] = {COMMANDS(COMMAND_ROW)};
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -78,8 +74,7 @@ static enum exit_status run(const struct command *command, int argc, char *const
     const struct command_call call = {&settings, options, &words};
     enum exit_status status;
 
-    if (command->has_all_settings)
-        sets[1].program = ~0U;
+    sets[1].program |= command->programs;
     if (options_load(sets, 2, argc, argv, &words, &why) != 0 || check_words(command, &words, &why) != 0) {
         status = command_fail(ERR_INVALID, &why);
     } else if (words.wants_help) {

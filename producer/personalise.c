@@ -3,15 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/options.h"
+#include "common/utf8.h"
 #include "producer/language.h"
 
 #define TEXT_MAX          ((size_t)256 << 10)
-#define NO_COLUMN         SIZE_MAX
 #define LABELS_MAX        ((size_t)64 << 10)
 
 #define EXPIRES_AFTER_MAX (INT64_C(3650) * 24 * 3600 * 1000)
@@ -27,12 +26,7 @@ struct personaliser {
     int64_t expires_after_ms; /* 0: never */
     struct buf labels;        /* JSON; empty: none */
 
-    /* Where a row has what. */
-    size_t bound_columns; /* as many columns as there were when it was bound */
-    size_t to, language, consent, key;
-    const char *to_name, *consent_name; /* as the file calls them, for the rejects file */
-    size_t variables[TEMPLATE_MAX_VARIABLES];
-
+    struct person_columns columns;
     struct buf text;
     struct buf parameters[CONTENT_PARAMETERS_MAX];
 };
@@ -182,93 +176,24 @@ enum channel personaliser_channel(const struct personaliser *p)
     return p->channel;
 }
 
-/* --- columns --- */
-
-static size_t find_column(const struct recipients *source, const char *const *names)
-{
-    size_t index;
-
-    for (; *names; names++) {
-        if (recipients_column(source, *names, &index))
-            return index;
-    }
-    return NO_COLUMN;
-}
-
-static const char *name_of_column(const struct recipients *source, size_t column, const char *fallback)
-{
-    return column == NO_COLUMN ? fallback : recipients_columns(source)[column];
-}
-
-static void bind_columns(struct personaliser *p, const struct recipients *source)
-{
-    const struct template *t = p->config.template;
-
-    p->to = find_column(source, (const char *const[]){"to", "address", NULL});
-    p->language = find_column(source, (const char *const[]){"language", "lang", "locale", NULL});
-    p->consent = find_column(source, (const char *const[]){"consentVerified", "consent_verified", "consent", NULL});
-    p->key = p->config.key_column ? find_column(source, (const char *const[]){p->config.key_column, NULL}) : NO_COLUMN;
-    for (size_t i = 0; i < template_variable_count(t); i++)
-        p->variables[i] = find_column(source, (const char *const[]){template_variable_name(t, i), NULL});
-    p->to_name = name_of_column(source, p->to, "to");
-    p->consent_name = name_of_column(source, p->consent, "consentVerified");
-    p->bound_columns = recipients_column_count(source);
-}
-
-static int miss(const char *column, const char *what, struct reason *why)
-{
-    reason_set(why, "the recipients have no column `%.60s`, %s; the first line must name the columns", column, what);
-    return ERR_INVALID;
-}
-
 int personaliser_bind(struct personaliser *p, const struct recipients *source, struct reason *why)
 {
-    const struct template *t = p->config.template;
+    const struct personaliser_config *config = &p->config;
 
-    bind_columns(p, source);
+    person_columns_bind(&p->columns, config->template, config->key_column, source);
     if (recipients_format(source) != RECIPIENTS_CSV)
         return 0; /* each line of JSON brings its own members */
-    if (p->to == NO_COLUMN)
-        return miss("to", "the address of each person", why);
-    if (p->route->needs_consent && p->consent == NO_COLUMN)
-        return miss("consentVerified", "true for each person who has agreed to be written to", why);
-    if (p->config.key_column && p->key == NO_COLUMN)
-        return miss(p->config.key_column, "which --key names", why);
-    for (size_t i = 0; i < template_variable_count(t); i++) {
-        if (p->variables[i] == NO_COLUMN && !template_variable_has_default(t, i))
-            return miss(template_variable_name(t, i), "which the template needs and has no default for", why);
-    }
-    return 0;
+    return person_columns_check(&p->columns, config->template, config->key_column, p->route->needs_consent, why);
 }
 
-static struct span value_at(const struct row *row, size_t column)
-{
-    if (column >= row->count)
-        return (struct span){NULL, 0};
-    return (struct span){row->fields[column].data, row->fields[column].len};
-}
-
-/* --- a row --- */
-
-struct lookup {
-    const struct personaliser *p;
-    const struct row *row;
-};
-
-static const char *look_up(void *context, size_t variable, size_t *ret_len)
-{
-    const struct lookup *lookup = context;
-    struct span value = value_at(lookup->row, lookup->p->variables[variable]);
-
-    *ret_len = value.len;
-    return value.data;
-}
+/* --- a person --- */
 
 static int refuse_row(struct row_refusal *refusal, const char *code, const char *column, const char *text)
 {
     refusal->code = code;
     refusal->column = column;
     (void)snprintf(refusal->text, sizeof(refusal->text), "%s", text);
+    utf8_repair(refusal->text);
     return ERR_INVALID;
 }
 
@@ -279,41 +204,34 @@ static int refuse_missing(struct row_refusal *refusal, const struct template_mis
     return ERR_INVALID;
 }
 
-static int read_consent(const struct personaliser *p, const struct row *row, struct content *content,
+static int read_consent(const struct personaliser *p, const struct person *person, struct content *content,
                         struct row_refusal *refusal)
 {
-    struct span value = value_at(row, p->consent);
     struct refusal why;
 
-    if (value.len > 0) {
-        bool is_given = (value.len == 4 && strncasecmp(value.data, "true", 4) == 0) ||
-                        (value.len == 3 && strncasecmp(value.data, "yes", 3) == 0) || span_is(value, "1");
-
-        content->consent = is_given ? CONSENT_GIVEN : CONSENT_REFUSED;
-    }
+    content->consent = person->consent;
     if (content_check_consent(content->consent, p->route->needs_consent, &why) == 0)
         return 0;
-    return refuse_row(refusal, why.code, p->consent_name, "must be true: this person has not agreed to be written to");
+    return refuse_row(refusal, why.code, person->consent_name,
+                      "must be true: this person has not agreed to be written to");
 }
 
-static int read_address(const struct personaliser *p, const struct row *row, struct content *content,
+static int read_address(const struct personaliser *p, const struct person *person, struct content *content,
                         struct row_refusal *refusal)
 {
-    struct span value = value_at(row, p->to);
     struct refusal why;
 
-    if (channel_read_address(p->channel, value, "", &content->to, &why) != 0)
-        return refuse_row(refusal, why.code, p->to_name, why.text);
+    if (channel_read_address(p->channel, person->to, "", &content->to, &why) != 0)
+        return refuse_row(refusal, why.code, person->to_name, why.text);
     if (p->channel == CHANNEL_WEB && p->route == &route_agentless)
         content->external_id = content->to;
     return 0;
 }
 
-/* A column that says it, else the phone number's country, else the template's default. */
-static const char *wanted_language(const struct personaliser *p, const struct row *row, char out[LANGUAGE_TAG_MAX + 1],
+/* What the person wants, else the phone number's country, else the template's default. */
+static const char *wanted_language(const struct personaliser *p, struct span value, char out[LANGUAGE_TAG_MAX + 1],
                                    struct span to)
 {
-    struct span value = value_at(row, p->language);
     const char *guess = NULL;
     char digits[24];
 
@@ -330,22 +248,21 @@ static const char *wanted_language(const struct personaliser *p, const struct ro
     return guess;
 }
 
-static int render(struct personaliser *p, const struct row *row, const char *wanted, struct personal *ret,
+static int render(struct personaliser *p, const struct person *person, const char *wanted, struct personal *ret,
                   struct row_refusal *refusal)
 {
     const struct template *t = p->config.template;
-    struct lookup lookup = {p, row};
     struct template_missing missing;
     int rc = 0;
 
     buf_reset(&p->text);
     if (!p->response_id.data) {
-        rc = template_render(t, wanted, look_up, &lookup, &p->text, &missing);
+        rc = template_render(t, wanted, person->look_up, person->context, &p->text, &missing);
         ret->content.text = ret->text = (struct span){p->text.data, p->text.len};
     }
     for (size_t i = 0; rc == 0 && i < template_parameter_count(t); i++) {
         buf_reset(&p->parameters[i]);
-        rc = template_render_parameter(t, i, wanted, look_up, &lookup, &p->parameters[i], &missing);
+        rc = template_render_parameter(t, i, wanted, person->look_up, person->context, &p->parameters[i], &missing);
         ret->content.parameters[i] = (struct span){buf_str(&p->parameters[i]), p->parameters[i].len};
         ret->content.parameter_count = i + 1;
     }
@@ -354,42 +271,51 @@ static int render(struct personaliser *p, const struct row *row, const char *wan
     return rc == 0 ? 0 : refuse_missing(refusal, &missing);
 }
 
-static void make_key(const struct personaliser *p, const struct row *row, struct personal *ret)
+int personaliser_apply_to(struct personaliser *p, const struct person *person, struct personal *ret,
+                          struct row_refusal *refusal)
 {
-    struct span what = p->key != NO_COLUMN ? value_at(row, p->key) : ret->content.to;
+    const char *key_column = p->config.key_column;
+    char tag[LANGUAGE_TAG_MAX + 1];
+    const char *wanted;
+    struct refusal why;
 
-    store_key_of(p->config.campaign, what, ret->key);
+    *ret = (struct personal){
+        .content = {.channel = p->channel, .from = p->from, .response_id = p->response_id},
+        .language = "",
+    };
+    if (read_address(p, person, &ret->content, refusal) != 0 || read_consent(p, person, &ret->content, refusal) != 0)
+        return ERR_INVALID;
+    if (key_column && span_is_empty(person->key))
+        return refuse_row(refusal, "key_missing", key_column, "is empty, and --key says that it names a person");
+    wanted = wanted_language(p, person->language, tag, ret->content.to);
+    if (template_language_count(p->config.template) > 0)
+        ret->language = template_language(p->config.template, wanted);
+    if (render(p, person, wanted, ret, refusal) != 0)
+        return ERR_INVALID;
+    if (p->route->check(&ret->content, &why) != 0)
+        return refuse_row(refusal, why.code, "", why.text);
+    store_key_of(p->config.campaign, key_column ? person->key : ret->content.to, ret->key);
+    return 0;
 }
 
 int personaliser_apply(struct personaliser *p, const struct recipients *source, const struct row *row,
                        struct personal *ret, struct row_refusal *refusal)
 {
-    char tag[LANGUAGE_TAG_MAX + 1];
-    const char *wanted;
-    struct refusal why;
+    struct person_row from = {&p->columns, row};
+    struct person person;
 
-    if (recipients_column_count(source) != p->bound_columns)
-        bind_columns(p, source); /* a line of JSON had a new member */
+    if (recipients_column_count(source) != p->columns.count) /* a line of JSON had a new member */
+        person_columns_bind(&p->columns, p->config.template, p->config.key_column, source);
     if (row->fault)
         return refuse_row(refusal, "row_malformed", row->fault->column ? row->fault->column : "", row->fault->text);
-    *ret = (struct personal){
-        .content = {.channel = p->channel, .from = p->from, .response_id = p->response_id},
-        .language = "",
-    };
-    if (read_address(p, row, &ret->content, refusal) != 0 || read_consent(p, row, &ret->content, refusal) != 0)
-        return ERR_INVALID;
-    if (p->config.key_column && span_is_empty(value_at(row, p->key)))
-        return refuse_row(refusal, "key_missing", p->config.key_column,
-                          "is empty, and --key says that it names a person");
-    wanted = wanted_language(p, row, tag, ret->content.to);
-    if (template_language_count(p->config.template) > 0)
-        ret->language = template_language(p->config.template, wanted);
-    if (render(p, row, wanted, ret, refusal) != 0)
-        return ERR_INVALID;
-    if (p->route->check(&ret->content, &why) != 0)
-        return refuse_row(refusal, why.code, "", why.text);
-    make_key(p, row, ret);
-    return 0;
+    person_of_row(&from, &person);
+    return personaliser_apply_to(p, &person, ret, refusal);
+}
+
+void personaliser_set_time(struct personaliser *p, int64_t send_at_ms, int64_t now_ms)
+{
+    p->config.send_at_ms = send_at_ms;
+    p->config.now_ms = now_ms;
 }
 
 void personaliser_write(struct personaliser *p, const struct personal *personal, struct buf *out)

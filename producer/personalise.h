@@ -1,14 +1,10 @@
-/* From a row and a template to one person's message, checked by the rules that the worker will apply again.
- *
- * Columns with a meaning: `to` (the address), `language`, `consentVerified` (also `consent`); every other one is a
- * variable of the template. Variables are bound to columns once, not for each row. */
+/* From a person and a template to the person's message, checked by the rules that the worker will apply again. */
 #ifndef HERALD_PRODUCER_PERSONALISE_H
 #define HERALD_PRODUCER_PERSONALISE_H
 
 #include "common/envelope.h"
 #include "common/store.h"
-#include "producer/recipients.h"
-#include "producer/template.h"
+#include "producer/person.h"
 
 struct personaliser;
 
@@ -46,6 +42,13 @@ struct row_refusal {
 /* 0 and the message (borrowed from the row and the personaliser until the next call), or ERR_INVALID and why not. */
 int personaliser_apply(struct personaliser *personaliser, const struct recipients *source, const struct row *row,
                        struct personal *ret, struct row_refusal *refusal);
+
+/* The same for a person who is in no row: the refusal's column is then a name of `person`, or a variable's. */
+int personaliser_apply_to(struct personaliser *personaliser, const struct person *person, struct personal *ret,
+                          struct row_refusal *refusal);
+
+/* What is written from here on is of another time than the config's. */
+void personaliser_set_time(struct personaliser *personaliser, int64_t send_at_ms, int64_t now_ms);
 
 /* Adds the envelope of a message that apply gave to `out`. */
 void personaliser_write(struct personaliser *personaliser, const struct personal *personal, struct buf *out);

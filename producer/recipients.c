@@ -133,6 +133,12 @@ int recipients_open(struct recipients **ret, const char *path, enum recipients_f
     return open_lines(ret, lines_open(fd), is_stdin ? "standard input" : path, total, format, why);
 }
 
+int recipients_open_fd(struct recipients **ret, int fd, const char *name, enum recipients_format format,
+                       struct reason *why)
+{
+    return open_lines(ret, lines_open(fd), name, 0, format, why);
+}
+
 int recipients_open_memory(struct recipients **ret, const char *data, size_t len, size_t chunk,
                            enum recipients_format format, struct reason *why)
 {

@@ -55,6 +55,9 @@ struct row {
  * .jsonl, .ndjson, .json), else by whether the first byte that is not blank is '{'. Returns 0 and the stream (caller
  * frees with recipients_close), ERR_IO, ERR_LIMIT or ERR_INVALID with what is wrong, where and what to do. */
 int recipients_open(struct recipients **ret, const char *path, enum recipients_format format, struct reason *why);
+/* The same out of a descriptor, which is taken; `name` is what messages call it. */
+int recipients_open_fd(struct recipients **ret, int fd, const char *name, enum recipients_format format,
+                       struct reason *why);
 void recipients_close(struct recipients *r); /* takes NULL */
 
 /* The same out of memory, which is borrowed until recipients_close, `chunk` bytes at a time (0: all): for tests. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/utf8.h"
 
 void columns_clear(struct columns *columns)
 {
@@ -39,6 +40,7 @@ void row_refuse(struct row *row, struct row_fault *fault, const char *column, co
     va_start(args, format);
     (void)vsnprintf(fault->text, sizeof(fault->text), format, args); /* a cut reason is still a reason */
     va_end(args);
+    utf8_repair(fault->text);
     fault->column = column;
     row->fault = fault;
     row->fields = NULL;

@@ -20,8 +20,8 @@ static void print_markdown(void)
                  "flag, an environment\n"
                  "variable and a line `name = value` of the INI file that `--config` or `HERALD_CONFIG` names; a flag "
                  "goes before the\n"
-                 "environment, which goes before the file. Secrets have no flag and may come from the file that "
-                 "`NAME_FILE` names.\n");
+                 "environment, which goes before the file. Secrets come from the environment, or from the file that "
+                 "`NAME_FILE`\nor a flag such as `--webhook-secret-file` names.\n");
     options_markdown(stdout, &all, 1);
 }
 
@@ -42,7 +42,7 @@ const struct command command_settings = {
     .usage = "[OPTION]...",
     .summary = "the settings in force, secrets left out",
     .help = "",
-    .has_all_settings = true,
+    .programs = ~0U,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .options_size = sizeof(struct options),

@@ -6,9 +6,8 @@
 #include "common/buf.h"
 #include "common/mem.h"
 #include "producer/command.h"
+#include "producer/status_report.h"
 #include "producer/terminal.h"
-
-#define JSON_MAX ((size_t)4 << 20)
 
 struct options {
     bool is_json;
@@ -18,38 +17,7 @@ static const struct option rows[] = {
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "as JSON"},
 };
 
-/* accepted = the sum of all places a message can be. Messages of a plain LPUSH are counted as accepted when a worker
- * first settles them; until then they make the places more than the count (`uncounted`), never less. A replay moves a
- * message from dead to ready; a purge moves it to purged. */
-struct sum {
-    int64_t accepted, ready, sent, cancelled, purged, places, uncounted;
-    bool is_balanced;
-};
-
-static int64_t counter(const struct store_status *status, const char *name)
-{
-    return store_counter(status->counters, status->counter_count, name);
-}
-
-static struct sum sum_of(const struct store_status *status)
-{
-    struct sum sum = {
-        .accepted = counter(status, "accepted"),
-        .sent = counter(status, "sent"),
-        .cancelled = counter(status, "cancelled"),
-        .purged = counter(status, "purged"),
-    };
-
-    for (int i = 0; i < PRIORITY_COUNT; i++)
-        sum.ready += status->ready[i];
-    sum.places = sum.ready + status->delayed + status->parked + status->in_flight + status->dead + sum.sent +
-                 sum.cancelled + sum.purged;
-    sum.uncounted = sum.places > sum.accepted ? sum.places - sum.accepted : 0;
-    sum.is_balanced = sum.places >= sum.accepted;
-    return sum;
-}
-
-static void print_places(const struct store_status *status, const struct sum *sum)
+static void print_places(const struct store_status *status, const struct status_sum *sum)
 {
     char text[96];
 
@@ -79,32 +47,42 @@ static void print_places(const struct store_status *status, const struct sum *su
                  terminal_paint(stdout, PAINT_PLAIN));
 }
 
-static void print_deaths(const struct store_status *status)
+/* The counters whose names begin so, without that beginning; nothing at all when there is none. */
+static void print_parts(const struct store_status *status, const char *heading, const char *prefix)
 {
     bool has_heading = false;
 
     for (size_t i = 0; i < status->counter_count; i++) {
-        if (strncmp(status->counters[i].name, "dead:", 5) != 0 || status->counters[i].value == 0)
+        if (strncmp(status->counters[i].name, prefix, strlen(prefix)) != 0 || status->counters[i].value == 0)
             continue;
         if (!has_heading)
-            terminal_heading(stdout, "Dead letters, by reason");
+            terminal_heading(stdout, heading);
         has_heading = true;
-        terminal_row_number(stdout, status->counters[i].name + 5, status->counters[i].value);
+        terminal_row_number(stdout, status->counters[i].name + strlen(prefix), status->counters[i].value);
     }
+}
+
+static void print_hold(const char *what, int64_t hold_ms, const char *reason)
+{
+    char clean[200];
+
+    if (hold_ms > 0)
+        (void)printf("  %s%s for another %.1f s: %s%s\n", terminal_paint(stdout, PAINT_YELLOW), what,
+                     (double)hold_ms / 1000, terminal_clean(reason, clean, sizeof(clean)),
+                     terminal_paint(stdout, PAINT_PLAIN));
 }
 
 static void print_sending(const struct store_status *status)
 {
-    char clean[sizeof(status->hold_reason)];
 
     terminal_heading(stdout, "Sending");
-    terminal_row_number(stdout, "retries", counter(status, "retries"));
-    terminal_row_number(stdout, "given back unsent", counter(status, "returned"));
+    terminal_row_number(stdout, "retries", status_counter(status, "retries"));
+    terminal_row_number(stdout, "given back unsent", status_counter(status, "returned"));
     terminal_row_number(stdout, "rate window in use", status->window_used);
-    if (status->hold_ms > 0)
-        (void)printf("  %spaused for another %.1f s: %s%s\n", terminal_paint(stdout, PAINT_YELLOW),
-                     (double)status->hold_ms / 1000, terminal_clean(status->hold_reason, clean, sizeof(clean)),
-                     terminal_paint(stdout, PAINT_PLAIN));
+    print_hold("paused", status->hold_ms, status->hold_reason);
+    if (status->polled > 0)
+        terminal_row_number(stdout, "asked for their status", status->polled);
+    print_hold("asking for statuses is paused", status->poll_hold_ms, status->poll_hold_reason);
     terminal_row_number(stdout, "audit entries kept", status->audit_kept);
     if (status->audit_cut > 0)
         (void)printf("  %s%" PRId64 " older audit entries were cut off by --audit-max%s\n",
@@ -134,72 +112,25 @@ static void print_workers(const struct store_status *status)
 
 static void print_table(const char *org, const struct store_status *status)
 {
-    const struct sum sum = sum_of(status);
+    const struct status_sum sum = status_sum(status);
     char heading[STORE_ORG_MAX + 32];
 
     (void)snprintf(heading, sizeof(heading), "Organisation %s", org);
     terminal_heading(stdout, heading);
     print_places(status, &sum);
-    print_deaths(status);
+    print_parts(status, "Dead letters, by reason", "dead:");
+    print_parts(status, "Messages with a receipt, by what it says", "receipt:");
     print_sending(status);
     print_workers(status);
 }
 
-static void add_places(struct buf *json, const struct store_status *status, const struct sum *sum)
-{
-    buf_printf(json,
-               "\"accepted\":%" PRId64 ",\"places\":{\"ready\":%" PRId64 ",\"delayed\":%" PRId64
-               ",\"in_flight\":%" PRId64 ",\"sent\":%" PRId64 ",\"dead\":%" PRId64 ",\"parked\":%" PRId64
-               ",\"cancelled\":%" PRId64 ",\"purged\":%" PRId64 "},\"ready\":{",
-               sum->accepted, sum->ready, status->delayed, status->in_flight, sum->sent, status->dead, status->parked,
-               sum->cancelled, sum->purged);
-    for (int i = 0; i < PRIORITY_COUNT; i++)
-        buf_printf(json, "%s\"%s\":%" PRId64, i ? "," : "", priority_name((enum priority)i), status->ready[i]);
-    buf_printf(json, "},\"sum\":%" PRId64 ",\"uncounted\":%" PRId64 ",\"balanced\":%s", sum->places, sum->uncounted,
-               sum->is_balanced ? "true" : "false");
-}
-
-static void add_workers(struct buf *json, const struct store_status *status)
-{
-    buf_text(json, ",\"workers\":[");
-    for (size_t i = 0; i < status->worker_count; i++) {
-        const struct store_worker_info *worker = &status->workers[i];
-
-        buf_text(json, i ? ",{\"id\":" : "{\"id\":");
-        buf_json_text(json, worker->id);
-        buf_printf(json,
-                   ",\"in_flight\":%" PRId64 ",\"beat_age_ms\":%" PRId64 ",\"lease_left_ms\":%" PRId64
-                   ",\"age_ms\":%" PRId64 ",\"breaker\":\"%s\",\"note\":",
-                   worker->in_flight, worker->beat_age_ms, worker->lease_left_ms, worker->age_ms, worker->breaker);
-        buf_json_text(json, worker->note);
-        buf_char(json, '}');
-    }
-    buf_char(json, ']');
-}
-
 static void print_json(const char *org, const struct store_status *status)
 {
-    const struct sum sum = sum_of(status);
     struct buf json;
 
-    buf_init(&json, JSON_MAX);
-    buf_text(&json, "{\"org\":");
-    buf_json_text(&json, org);
-    buf_char(&json, ',');
-    add_places(&json, status, &sum);
-    buf_printf(&json, ",\"due_in_ms\":%" PRId64 ",\"window_used\":%" PRId64 ",\"hold\":{\"ms\":%" PRId64 ",\"reason\":",
-               status->due_in_ms, status->window_used, status->hold_ms);
-    buf_json_text(&json, status->hold_reason);
-    buf_printf(&json, "},\"audit\":{\"kept\":%" PRId64 ",\"cut\":%" PRId64 "},\"counters\":{", status->audit_kept,
-               status->audit_cut);
-    for (size_t i = 0; i < status->counter_count; i++) {
-        buf_text(&json, i ? "," : "");
-        buf_json_text(&json, status->counters[i].name);
-        buf_printf(&json, ":%" PRId64, status->counters[i].value);
-    }
-    buf_char(&json, '}');
-    add_workers(&json, status);
-    buf_text(&json, "}\n");
+    buf_init(&json, STATUS_REPORT_MAX);
+    status_write_json(org, status, &json);
+    buf_char(&json, '\n');
     (void)fputs(buf_str(&json), stdout);
     buf_clear(&json);
 }
@@ -221,7 +152,7 @@ static enum exit_status run_command(const struct command_call *call)
         print_json(call->settings->org, status);
     else
         print_table(call->settings->org, status);
-    if (rc == 0 && !sum_of(status).is_balanced)
+    if (rc == 0 && !status_sum(status).is_balanced)
         result = EXIT_FAILED;
     store_close(store);
     free(status);

@@ -131,6 +131,8 @@ void tally_print(FILE *out, const struct tally *tally, const struct tally_about 
 /* Examples may be long: what is written so far goes out, so that no bound ever cuts the JSON in two. */
 static void flush_json(FILE *out, struct buf *json)
 {
+    if (!out)
+        return;
     (void)fwrite(buf_str(json), 1, json->len, out); /* main looks at the stream's state at the end */
     buf_reset(json);
 }
@@ -159,30 +161,43 @@ static void add_languages(FILE *out, struct buf *json, const struct tally *tally
     }
 }
 
+/* With examples when there is somewhere to write them to as they come. */
+static void write_members(FILE *out, struct buf *json, const struct tally *tally, const struct tally_about *about)
+{
+    buf_text(json, "\"campaign\":");
+    buf_json_text(json, about->campaign);
+    buf_printf(json, ",\"dry_run\":%s,\"rows\":%" PRIu64 ",\"valid\":%" PRIu64, about->is_dry_run ? "true" : "false",
+               tally->rows, tally->valid);
+    if (!about->is_dry_run)
+        buf_printf(json, ",\"accepted\":%" PRIu64 ",\"duplicates\":%" PRIu64, tally->accepted, tally->duplicates);
+    buf_printf(json, ",\"refused\":%" PRIu64 ",\"reasons\":{", tally->refused);
+    for (size_t i = 0; i < tally->reason_count; i++)
+        buf_printf(json, "%s\"%s\":%" PRIu64, i ? "," : "", tally->reasons[i].code, tally->reasons[i].count);
+    buf_text(json, "},\"languages\":{");
+    add_languages(out, json, tally, out && about->is_dry_run);
+    buf_char(json, '}');
+    if (about->has_sms)
+        buf_printf(json, ",\"sms\":{\"segments\":%" PRIu64 ",\"gsm7\":%" PRIu64 ",\"ucs2\":%" PRIu64 "}",
+                   tally->segments, tally->gsm7, tally->ucs2);
+    buf_text(json, ",\"rejects_file\":");
+    buf_json_text(json, tally->refused > 0 ? about->rejects_path : NULL);
+    buf_printf(json, ",\"seconds\":%.3f,\"rows_per_second\":%.0f", (double)tally->elapsed_ms / 1000,
+               rows_per_second(tally));
+}
+
+void tally_write_json(const struct tally *tally, const struct tally_about *about, struct buf *out)
+{
+    write_members(NULL, out, tally, about);
+}
+
 void tally_print_json(FILE *out, const struct tally *tally, const struct tally_about *about)
 {
     struct buf json;
 
     buf_init(&json, JSON_MAX);
-    buf_text(&json, "{\"campaign\":");
-    buf_json_text(&json, about->campaign);
-    buf_printf(&json, ",\"dry_run\":%s,\"rows\":%" PRIu64 ",\"valid\":%" PRIu64, about->is_dry_run ? "true" : "false",
-               tally->rows, tally->valid);
-    if (!about->is_dry_run)
-        buf_printf(&json, ",\"accepted\":%" PRIu64 ",\"duplicates\":%" PRIu64, tally->accepted, tally->duplicates);
-    buf_printf(&json, ",\"refused\":%" PRIu64 ",\"reasons\":{", tally->refused);
-    for (size_t i = 0; i < tally->reason_count; i++)
-        buf_printf(&json, "%s\"%s\":%" PRIu64, i ? "," : "", tally->reasons[i].code, tally->reasons[i].count);
-    buf_text(&json, "},\"languages\":{");
-    add_languages(out, &json, tally, about->is_dry_run);
-    buf_char(&json, '}');
-    if (about->has_sms)
-        buf_printf(&json, ",\"sms\":{\"segments\":%" PRIu64 ",\"gsm7\":%" PRIu64 ",\"ucs2\":%" PRIu64 "}",
-                   tally->segments, tally->gsm7, tally->ucs2);
-    buf_text(&json, ",\"rejects_file\":");
-    buf_json_text(&json, tally->refused > 0 ? about->rejects_path : NULL);
-    buf_printf(&json, ",\"seconds\":%.3f,\"rows_per_second\":%.0f}\n", (double)tally->elapsed_ms / 1000,
-               rows_per_second(tally));
+    buf_char(&json, '{');
+    write_members(out, &json, tally, about);
+    buf_text(&json, "}\n");
     flush_json(out, &json);
     buf_clear(&json);
 }

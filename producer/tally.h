@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/buf.h"
 #include "common/mask.h"
 #include "common/sms.h"
 
@@ -51,6 +52,8 @@ struct tally_about {
     bool has_sms;
 };
 void tally_print(FILE *out, const struct tally *tally, const struct tally_about *about);
+/* The members of the object that tally_print_json prints, without the braces and without examples. */
+void tally_write_json(const struct tally *tally, const struct tally_about *about, struct buf *out);
 void tally_print_json(FILE *out, const struct tally *tally, const struct tally_about *about);
 
 #endif

@@ -168,18 +168,6 @@ void admit_look(struct sender *sender)
     sender->looking_count = 0;
 }
 
-/* How the suppression set names the person: `sms:+13175550199`. */
-static void name_person(struct slot *slot)
-{
-    const struct content *content = &slot->envelope.content;
-    struct span who = content->to.data ? content->to : content->external_id;
-
-    slot->person[0] = '\0';
-    if (content->channel != CHANNEL_NONE && who.data)
-        (void)snprintf(slot->person, sizeof(slot->person), "%s:%s%.*s", channel_name(content->channel),
-                       channel_has_phone_number(content->channel) ? "+" : "", (int)who.len, who.data);
-}
-
 /* A message that a plain LPUSH brought is ours from here on: with an id that stays, and counted. */
 static void adopt(struct sender *sender, struct slot *slot)
 {
@@ -205,7 +193,7 @@ static void consider(struct sender *sender, struct slot *slot, struct span bytes
     } else if (atomic_load(&sender->crew->is_stopping) || !crew_has_lease(sender->crew)) {
         ending_release(sender, slot, true);
     } else {
-        name_person(slot);
+        (void)content_person(&slot->envelope.content, slot->person); /* returns it */
         adopt(sender, slot);
         sender->looking[sender->looking_count++] = slot; /* a batch is STORE_BATCH_MAX at most */
     }

@@ -1,32 +1,18 @@
 #include "worker/attempt.h"
 
-#include <stdio.h>
-
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/log.h"
 #include "worker/backoff.h"
 #include "worker/ending.h"
+#include "worker/pause.h"
 
 static void note_pause(struct sender *sender, const struct verdict *verdict, const struct answer *answer,
                        int64_t pause_ms)
 {
-    char reason[200];
-
     if (pause_ms <= 0)
         return;
-    if (verdict->org_action == ORG_PAUSE_RATE) {
-        (void)snprintf(reason, sizeof(reason), "Genesys says too many requests (429)");
-        log_info("org paused: too many requests", LOG_NUMBER("pause_ms", pause_ms));
-    } else {
-        (void)snprintf(reason, sizeof(reason),
-                       "Genesys refuses us (%ld %s): check the OAuth client's credentials, roles and %s",
-                       answer->status, answer->error_code, "permission conversation:message:create");
-        log_error("org paused: Genesys refuses us; check the OAuth client's credentials, roles and permissions",
-                  LOG_NUMBER("status", answer->status), LOG_TEXT("code", answer->error_code),
-                  LOG_TEXT("correlation_id", answer->correlation_id), LOG_NUMBER("pause_ms", pause_ms));
-    }
-    store_hold(sender->store, pause_ms, reason);
+    pause_org(sender->store, verdict, answer, pause_ms);
     sender->next_take_ms = clock_mono_ms() + pause_ms;
 }
 
@@ -58,6 +44,17 @@ static int64_t retry_delay_ms(const struct sender *sender, const struct slot *sl
     return slot->answer.retry_after_ms > delay_ms ? slot->answer.retry_after_ms : delay_ms;
 }
 
+/* Agentless messages: they have no webhook, and both ids that the question takes. An id that is no part of a path names
+ * no conversation. */
+static bool is_polled(const struct slot *slot)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    const char *conversation = slot->answer.conversation_id;
+
+    return slot->envelope.route == &route_agentless && slot->answer.message_id[0] && conversation[0] &&
+           strspn(conversation, plain) == strlen(conversation);
+}
+
 static void settle(struct sender *sender, struct slot *slot, const struct verdict *verdict,
                    const struct attempt_record *record)
 {
@@ -69,6 +66,9 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
         item = ending_item(slot);
         item.provider_id = slot->answer.message_id;
         item.conversation_id = slot->answer.conversation_id;
+        item.correlation_id = slot->answer.correlation_id;
+        item.is_polled = is_polled(slot);
+        item.person = span_of(slot->person);
         item.audit = (struct span){slot->audit.data, slot->audit.len};
         settler_add(&sender->settler, STORE_SENT, slot, &item);
         break;

@@ -189,6 +189,16 @@ static void note_breaker_locked(struct crew *crew, const struct crew_end *end, e
     }
 }
 
+static void note_token(struct crew *crew, const struct crew_end *end, const struct verdict *verdict)
+{
+    if (verdict->org_action == ORG_DROP_TOKEN || verdict->org_action == ORG_PAUSE_DENIED) {
+        token_rejected(crew->token, end->token_generation);
+        crew_wake_all(crew); /* the housekeeping fetches another */
+    } else if (end->was_answered) {
+        token_accepted(crew->token, end->token_generation);
+    }
+}
+
 int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verdict *verdict, int64_t retry_after_ms)
 {
     struct breaker_change change;
@@ -210,12 +220,19 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
         wake_all_locked(crew);
     (void)pthread_mutex_unlock(&crew->lock);
     log_change(&change);
-    if (verdict->org_action == ORG_DROP_TOKEN || verdict->org_action == ORG_PAUSE_DENIED) {
-        token_rejected(crew->token, end->token_generation);
-        crew_wake_all(crew); /* the housekeeping fetches another */
-    } else if (end->was_answered) {
-        token_accepted(crew->token, end->token_generation);
-    }
+    note_token(crew, end, verdict);
+    return pause_ms;
+}
+
+int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
+                       int64_t retry_after_ms)
+{
+    int64_t pause_ms;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    pause_ms = pause_locked(crew, end, verdict, retry_after_ms);
+    (void)pthread_mutex_unlock(&crew->lock);
+    note_token(crew, end, verdict);
     return pause_ms;
 }
 

@@ -41,7 +41,7 @@ struct crew {
     unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
     int64_t struck_ms;                        /* monotonic; when the last of either was counted */
     size_t active;                            /* requests under way in all threads */
-    struct http *wakes[CREW_THREADS_MAX + 1]; /* of the senders and the housekeeping */
+    struct http *wakes[CREW_THREADS_MAX + 2]; /* of the housekeeping, the senders and the poller */
     size_t wake_count;
 };
 
@@ -77,6 +77,11 @@ struct crew_end {
 /* Completes the verdict (403) and returns for how long the org is to be paused; 0: not at all. `retry_after_ms` -1:
  * the answer named none. */
 int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verdict *verdict, int64_t retry_after_ms);
+
+/* The same of a request that carried no message: it tells of the token and of the rate, and nothing of whether messages
+ * get through. Neither the breaker nor the judgement of 403s hears of it. */
+int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
+                       int64_t retry_after_ms);
 
 const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
 

@@ -30,6 +30,7 @@ struct store_settle ending_item(const struct slot *slot)
         .id = slot->envelope.id,
         .campaign = slot->envelope.campaign,
         .is_new = slot->is_new,
+        .attempts = slot->envelope.progress.attempts,
     };
 }
 

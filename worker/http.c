@@ -173,7 +173,7 @@ int http_open(struct http **ret, const struct http_config *config, struct reason
         struct transfer *transfer = &http->transfers[i];
 
         transfer->http = http;
-        buf_init(&transfer->body, HTTP_BODY_MAX);
+        buf_init(&transfer->body, config->body_max > 0 ? config->body_max : HTTP_BODY_MAX);
         transfer->next_free = http->free;
         http->free = transfer;
     }

@@ -15,7 +15,8 @@
 #include "common/span.h"
 #include "worker/verdict.h"
 
-#define HTTP_BODY_MAX   ((size_t)64 << 10) /* bytes of an answer that are kept; the rest is not read */
+#define HTTP_BODY_MAX                                                                                                  \
+    ((size_t)64 << 10) /* bytes of an answer that are kept unless asked for more; the rest is not read */
 #define HTTP_HEADER_MAX 256
 
 struct http;
@@ -24,6 +25,7 @@ struct http_config {
     const char *ca_file; /* NULL: the system's */
     int64_t timeout_ms, connect_timeout_ms;
     size_t max_requests; /* under way at once */
+    size_t body_max;     /* bytes of an answer that are kept; 0: HTTP_BODY_MAX */
     /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_WITHHELD. NULL: always. */
     bool (*may_leave)(void *context, void *request_context);
     void *may_leave_context;
@@ -55,7 +57,7 @@ struct http_result {
     long status; /* 0 without an answer */
     int64_t latency_ms;
     const char *retry_after, *correlation_id, *request_id; /* NULL when absent */
-    struct span body;                                      /* cut at HTTP_BODY_MAX */
+    struct span body;                                      /* cut at body_max */
     const char *error;                                     /* libcurl's words; NULL with an answer */
 };
 

@@ -20,6 +20,7 @@
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
 #include "worker/identity.h"
+#include "worker/poller.h"
 #include "worker/sender.h"
 
 #define EXIT_DONE        0
@@ -42,6 +43,7 @@ struct worker {
     struct housekeeping *keeping;
     struct sender *senders[CREW_THREADS_MAX];
     unsigned sender_count;
+    struct poller *poller; /* NULL: nobody asks for statuses */
     sigset_t signals;
 };
 
@@ -102,6 +104,9 @@ static void reload(struct worker *worker)
     next->settings.lease_ms = now->lease_ms;
     next->settings.timeout_ms = now->timeout_ms;
     next->settings.connect_timeout_ms = now->connect_timeout_ms;
+    next->settings.poll_status = now->poll_status;
+    next->settings.poll_first_ms = now->poll_first_ms;
+    next->settings.poll_age_ms = now->poll_age_ms;
     next->older = worker->generation;
     worker->generation = next;
     worker->crew.settings = &next->settings;
@@ -147,7 +152,7 @@ static int start(struct worker *worker, struct reason *why)
     };
 
     (void)settings_urls(settings, worker->crew.api_url, login_url, why); /* checked before */
-    (void)snprintf(token_url, sizeof(token_url), "%s/oauth/token", login_url);
+    (void)snprintf(token_url, sizeof(token_url), "%s" OAUTH_PATH, login_url);
     worker->token = worker->crew.token = token_create(&token);
     if (housekeeping_open(&worker->keeping, &worker->crew, why) != 0)
         return ERR_INVALID;
@@ -158,7 +163,7 @@ static int start(struct worker *worker, struct reason *why)
             return rc;
         worker->sender_count++;
     }
-    return 0;
+    return settings->poll_status ? poller_start(&worker->poller, &worker->crew, why) : 0;
 }
 
 static size_t stop(struct worker *worker)
@@ -168,6 +173,7 @@ static size_t stop(struct worker *worker)
     atomic_store(&worker->crew.is_stopping, true);
     for (unsigned i = 0; i < worker->sender_count; i++)
         lost += sender_join(worker->senders[i]);
+    poller_join(worker->poller);
     return lost;
 }
 

@@ -9,6 +9,7 @@
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/store_poll.h"
 #include "worker/admit.h"
 #include "worker/attempt.h"
 #include "worker/sender_parts.h"
@@ -260,6 +261,8 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     }
     store_set_limits(sender->store,
                      &(struct store_limits){.keep_ms = settings->keep_ms, .audit_max = settings->audit_max});
+    if (settings->poll_status)
+        store_set_poll_times(sender->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
     settler_init(&sender->settler, sender->store, crew->worker_id, &sender->slots);
     crew_join(crew, sender->http);
     (void)atomic_fetch_add(&crew->running, 1);

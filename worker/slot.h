@@ -3,21 +3,21 @@
 #ifndef HERALD_WORKER_SLOT_H
 #define HERALD_WORKER_SLOT_H
 
+#include "common/answer.h"
 #include "common/buf.h"
 #include "common/digest.h"
 #include "common/envelope.h"
 #include "common/store.h"
-#include "worker/answer.h"
 
 struct slot {
     struct slot *next; /* in the list of free ones */
     char ticket[STORE_TICKET_SIZE];
     struct envelope envelope;
     uint64_t id_hash;
-    bool is_new;                           /* nobody had counted it as accepted */
-    int64_t granted_ms;                    /* monotonic; when its grant was asked for */
-    int64_t margin_ms, life_ms;            /* of the grant: see grant.h */
-    char person[CHANNEL_ADDRESS_MAX + 16]; /* as in the suppression set; "" for a conversation */
+    bool is_new;                      /* nobody had counted it as accepted */
+    int64_t granted_ms;               /* monotonic; when its grant was asked for */
+    int64_t margin_ms, life_ms;       /* of the grant: see grant.h */
+    char person[CHANNEL_PERSON_SIZE]; /* as in the suppression set; "" for a conversation */
 
     /* While the request is under way. */
     int64_t started_ms; /* monotonic */

@@ -5,26 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base64.h"
+#include "common/answer.h"
 #include "common/ids.h"
-#include "common/json.h"
 #include "common/mem.h"
-#include "worker/answer.h"
 #include "worker/backoff.h"
 
-#define RENEW_EARLY_MS    60000 /* as the vendor's SDK; less when a token lives for only a few minutes */
-#define RETRY_BASE_MS     500
-#define RETRY_CAP_MS      30000
-#define TOKEN_MAX         (TOKEN_HEADER_MAX - 8)
-#define EXPIRES_MAX_S     (INT64_C(7) * 24 * 3600) /* the platform's longest is two days */
-#define EXPIRES_UNKNOWN_S 300                      /* the shortest lifetime a client can have */
+#define RENEW_EARLY_MS 60000 /* as the vendor's SDK; less when a token lives for only a few minutes */
+#define RETRY_BASE_MS  500
+#define RETRY_CAP_MS   30000
 
 struct token {
     char *url, *client_id, *client_secret; /* the last two under the lock: SIGHUP changes them */
     bool in_body;
 
     pthread_mutex_t lock; /* guards everything below */
-    char header[TOKEN_HEADER_MAX];
+    char header[OAUTH_HEADER_MAX];
     uint64_t generation;
     bool is_there, is_fresh, is_fetching;
     bool was_rejected; /* the last one: so the next is fresh */
@@ -122,55 +117,26 @@ int64_t token_fetch_at_ms(struct token *token)
     return at_ms;
 }
 
-/* application/x-www-form-urlencoded: all but the unreserved characters of RFC 3986. */
-static void add_form_value(struct buf *out, const char *text)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-
-    for (; *text; text++) {
-        if (strchr(plain, *text))
-            buf_char(out, *text);
-        else
-            buf_printf(out, "%%%02X", (unsigned char)*text);
-    }
-}
-
 void token_fetch_begin(struct token *token, struct http_request *ret, struct buf *body, struct buf *authorization)
 {
-    struct buf pair;
-
-    buf_init(&pair, 2 * TOKEN_HEADER_MAX);
-    buf_reset(body);
-    buf_reset(authorization);
-    buf_text(body, "grant_type=client_credentials");
     (void)pthread_mutex_lock(&token->lock);
     token->is_fetching = true;
-    if (token->in_body) {
-        buf_text(body, "&client_id=");
-        add_form_value(body, token->client_id);
-        buf_text(body, "&client_secret=");
-        add_form_value(body, token->client_secret);
-    } else {
-        buf_printf(&pair, "%s:%s", token->client_id, token->client_secret);
-        buf_text(authorization, "Basic ");
-        base64_add(authorization, pair.data, pair.len);
-        explicit_bzero(pair.data, pair.len);
-    }
+    oauth_request(&(struct oauth_credentials){token->client_id, token->client_secret, token->in_body}, body,
+                  authorization);
     (void)pthread_mutex_unlock(&token->lock);
-    buf_clear(&pair);
     *ret = (struct http_request){
         .url = token->url,
         .authorization = authorization->len ? buf_str(authorization) : NULL,
-        .content_type = "application/x-www-form-urlencoded",
+        .content_type = OAUTH_CONTENT_TYPE,
         .body = {body->data, body->len},
     };
 }
 
-static void keep_locked(struct token *token, const char *text, int64_t expires_s, int64_t now_ms)
+static void keep_locked(struct token *token, const struct oauth_token *fetched, int64_t now_ms)
 {
-    int64_t life_ms = expires_s * 1000, early_ms = life_ms / 10 < RENEW_EARLY_MS ? life_ms / 10 : RENEW_EARLY_MS;
+    int64_t life_ms = fetched->life_ms, early_ms = life_ms / 10 < RENEW_EARLY_MS ? life_ms / 10 : RENEW_EARLY_MS;
 
-    (void)snprintf(token->header, sizeof(token->header), "Bearer %s", text);
+    memcpy(token->header, fetched->header, sizeof(token->header));
     token->generation++;
     token->is_there = true;
     token->is_fresh = token->was_rejected;
@@ -179,53 +145,22 @@ static void keep_locked(struct token *token, const char *text, int64_t expires_s
     token->renew_at_ms = token->expires_at_ms - early_ms;
 }
 
-/* A token goes into a header: printable ASCII without blanks, or it is none. */
-static bool is_token(const char *text)
+static int read_token_locked(struct token *token, const struct http_result *result, int64_t now_ms, struct reason *why)
 {
-    size_t len = text ? strlen(text) : 0;
+    struct oauth_token fetched;
+    int rc = oauth_read_token(&fetched, result->body, why);
 
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] <= ' ' || text[i] > '~')
-            return false;
-    }
-    return len > 0 && len < TOKEN_MAX;
-}
-
-static int read_token(struct token *token, const struct http_result *result, int64_t now_ms, struct reason *why)
-{
-    struct json *json = NULL;
-    const char *text;
-    int64_t expires_s = EXPIRES_UNKNOWN_S;
-    int rc = ERR_INVALID;
-
-    if (json_parse(&json, result->body.data, result->body.len, NULL) == 0) {
-        text = json_get_text(json, "access_token");
-        (void)json_integer(json_get(json, "expires_in"), &expires_s); /* absent: the shortest there is */
-        if (is_token(text) && expires_s > 0) {
-            keep_locked(token, text, expires_s < EXPIRES_MAX_S ? expires_s : EXPIRES_MAX_S, now_ms);
-            rc = 0;
-        }
-    }
-    if (rc != 0)
-        reason_set(why, "the login host's answer has no usable access_token");
-    json_free(json);
+    if (rc == 0)
+        keep_locked(token, &fetched, now_ms);
+    explicit_bzero(&fetched, sizeof(fetched));
     return rc;
 }
 
 static int explain(const struct http_result *result, const struct answer *answer, struct reason *why)
 {
-    if (result->transport != TRANSPORT_ANSWERED) {
-        reason_set(why, "the login host cannot be reached: %.200s", result->error);
-        return ERR_UNREACHABLE;
-    }
-    if (result->status == 400 || result->status == 401 || result->status == 403) {
-        reason_set(why,
-                   "the login host refuses the client id or secret (%ld %s): check GENESYS_CLIENT_ID, "
-                   "GENESYS_CLIENT_SECRET and the region",
-                   result->status, answer->error_code);
-        return ERR_DENIED;
-    }
-    reason_set(why, "the login host answers %ld %s", result->status, answer->error_code);
+    if (result->transport == TRANSPORT_ANSWERED)
+        return oauth_explain(result->status, answer->error_code, why);
+    reason_set(why, "the login host cannot be reached: %.200s", result->error);
     return ERR_UNREACHABLE;
 }
 
@@ -247,7 +182,7 @@ int token_fetch_end(struct token *token, const struct http_result *result, int64
     (void)pthread_mutex_lock(&token->lock);
     token->is_fetching = false;
     if (result->transport == TRANSPORT_ANSWERED && result->status == 200)
-        rc = read_token(token, result, now_ms, why);
+        rc = read_token_locked(token, result, now_ms, why);
     else
         rc = explain(result, &answer, why);
     if (rc != 0) {

@@ -10,10 +10,9 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/oauth.h"
 #include "common/reason.h"
 #include "worker/http.h"
-
-#define TOKEN_HEADER_MAX 4300 /* "Bearer " and a token of up to 4 kB */
 
 struct token;
 
@@ -33,7 +32,7 @@ void token_set_credentials(struct token *token, const char *client_id, const cha
 struct token_use {
     uint64_t generation; /* 0: none yet */
     bool is_fresh;       /* fetched because its predecessor was refused, and not accepted anywhere yet */
-    char header[TOKEN_HEADER_MAX];
+    char header[OAUTH_HEADER_MAX];
 };
 /* Brings `use` up to date, copying only when the token has changed. False: there is none now, do not send. */
 bool token_get(struct token *token, struct token_use *use);

@@ -20,6 +20,8 @@ while moved < most do
   if not held then break end
   if state == 'cancelled' then
     settle(campaign, '0', 'cancelled')
+    local is_json, message = pcall(cjson.decode, string.sub(held, 2))
+    if is_json and type(message) == 'table' and type(message.id) == 'string' then note_cancelled(message.id, ARGV[4]) end
   else
     call('RPUSH', key(lists[string.sub(held, 1, 1)] or 'ready'), string.sub(held, 2))
   end

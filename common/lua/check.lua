@@ -18,9 +18,7 @@ local function sender_wait(sender, ticket)
   if sender_limit == 0 or sender == '' then return nil end
   local window, place = key('window:' .. sender), key('place:' .. sender)
   local now = now_ms()
-  call('ZREMRANGEBYSCORE', window, '-inf', now - sender_ms - 1)
-  call('ZREMRANGEBYSCORE', window, now + sender_ms + margin_ms, '+inf') -- Redis' clock was set back
-  if call('ZCARD', window) < sender_limit then
+  if used(window, sender_ms, margin_ms, now) < sender_limit then
     call('ZADD', window, now + margin_ms, worker .. '/' .. ticket)
     call('PEXPIRE', window, sender_ms + margin_ms + 1000)
     return nil
@@ -56,6 +54,7 @@ for i = 6, #ARGV, 7 do
   elseif state_of(campaign) == 'cancelled' then
     answer = 'c'
     settle(campaign, '0', 'cancelled')
+    note_cancelled(id, keep_ms)
   elseif state_of(campaign) == 'paused' then
     answer = 'p'
     call('LPUSH', key('parked:' .. campaign), held)

@@ -12,7 +12,7 @@ FNR == 1 {
 /^[ \t]*(--.*)?$/ { next }
 {
     line = $0
-    gsub(/\\/, "\\\\", line)
+    gsub(/\\/, "&&", line)
     gsub(/"/, "\\\"", line)
     sub(/^[ \t]+/, "", line)
     text = "    \"" line "\\n\"\n"

@@ -1,6 +1,8 @@
 -- In front of every script. KEYS[1] is `herald:{org}`: its hash tag puts all keys of an org on one slot, so a script
 -- may name the others itself. Time is Redis' own, so that skewed machines agree.
 local call = redis.call
+-- Whole numbers as text: Redis prints a Lua number with 17 digits, which takes longer than most commands.
+local function int(number) return string.format('%d', number) end
 local function key(name) return KEYS[1] .. ':' .. name end
 -- The lists by the letter that an envelope in flight has in front.
 local lists = {H = 'ready:high', N = 'ready', L = 'ready:low'}
@@ -47,9 +49,84 @@ local function settle(campaign, is_new, what)
   count('counts', what, 1)
   if campaign ~= '' then count('campaign:' .. campaign, what, 1) end
 end
+-- Grants of a window that count now: the others are forgotten.
+local function used(window, window_ms, margin_ms, now)
+  call('ZREMRANGEBYSCORE', window, '-inf', now - window_ms - 1)
+  call('ZREMRANGEBYSCORE', window, now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
+  return call('ZCARD', window)
+end
+-- How long until the oldest grant of a window leaves it; `otherwise` when there is none.
+local function until_free(window, window_ms, now, otherwise)
+  local oldest = call('ZRANGE', window, 0, 0, 'WITHSCORES')
+  if not oldest[2] then return otherwise end
+  return math.max(1, tonumber(oldest[2]) + window_ms - now + 1)
+end
+-- For how long a pause (`hold`: of the org, `poll:hold`: of asking for statuses) still lasts.
+local function held_ms(name, now)
+  local hold = call('GET', key(name))
+  return hold and math.max(0, (tonumber(string.match(hold, '^%d+')) or 0) - now) or 0
+end
 -- A grant of the worker (ARGV[1] of every step that may return one) that was not used goes back to the window.
 local function give_back(flag, ticket)
   if flag == '1' then redis.pcall('ZREM', key('window'), ARGV[1] .. '/' .. ticket) end
+end
+-- Receipts. `link:<provider's id>` says whose message that is, once the send's own answer has said so; what was heard
+-- before is in `early:<provider's id>`, in the same fields as in the message's hash afterwards.
+local ranks = {queued = 1, sent = 2, delivered = 3, read = 4, failed = 5}
+-- Notes in a hash that a state was reached. The furthest state stands, and of each the earliest time, so that the end is
+-- the same whatever the order; of a failure the code of the earliest (of two at once the greater text). Answers whether
+-- the state is news. A key that is no hash is left alone.
+local function hear(hash, state, at, code, keep_ms)
+  local was = redis.pcall('HMGET', hash, 'delivery', state .. '_at', 'failure')
+  if was.err then return false end
+  local before, fields = tonumber(was[2]), {}
+  if ranks[state] > (ranks[was[1]] or 0) then fields = {'delivery', state} end
+  if not before or at < before then
+    fields[#fields + 1] = state .. '_at'
+    fields[#fields + 1] = int(at)
+  end
+  if state == 'failed' and (not before or at < before or (at == before and code > (was[3] or ''))) then
+    fields[#fields + 1] = 'failure'
+    fields[#fields + 1] = code
+  end
+  if #fields > 0 then call('HSET', hash, unpack(fields)) end
+  call('PEXPIRE', hash, keep_ms)
+  return not before
+end
+-- The same for a message that is known: what is news is counted.
+local function apply(id, campaign, state, at, code, keep_ms)
+  if not hear(key('message:' .. id), state, at, code, keep_ms) then return end
+  count('counts', 'receipt:' .. state, 1)
+  if campaign ~= '' then count('campaign:' .. campaign, 'receipt:' .. state, 1) end
+end
+-- Statuses that are asked for: `poll` has conversations by when to ask next, and the hash `poll:messages` what to ask for
+-- there: for each message the instant from which it is asked for and the provider's id, with a blank behind each. The two
+-- change together. Messages are asked for at their double age each time, and not beyond age_ms.
+local function ask_at(now, since, first_ms, age_ms)
+  return math.min(now + math.max(first_ms, now - since), since + age_ms + 1)
+end
+local function keep_polled(conversation, text, due, age_ms)
+  if text == '' then
+    call('ZREM', key('poll'), conversation)
+    call('HDEL', key('poll:messages'), conversation)
+    return
+  end
+  call('ZADD', key('poll'), int(due), conversation)
+  call('HSET', key('poll:messages'), conversation, text)
+  for _, name in ipairs({'poll', 'poll:messages'}) do call('PEXPIRE', key(name), int(2 * age_ms)) end -- nobody asks
+end
+-- Id, campaign and person of what a link holds; nothing when there is no link.
+local function linked(link)
+  if type(link) ~= 'string' then return nil end
+  return string.match(link, '^(.-)\n(.-)\n(.*)$')
+end
+-- The campaign of a message was cancelled before it could be sent. Only those have a state already that a client may ask
+-- for; one that a late answer has called sent stays sent.
+local function note_cancelled(id, keep_ms)
+  local was = redis.pcall('HGET', key('message:' .. id), 'state')
+  if type(was) ~= 'string' or was == 'sent' then return end
+  call('HSET', key('message:' .. id), 'state', 'cancelled', 'at', now_ms())
+  call('PEXPIRE', key('message:' .. id), keep_ms)
 end
 -- Every beat of any worker is the org's pulse. When it has been silent for half a lease, Redis was away or all workers
 -- were, and leases have run out that nobody gave up: for one lease nobody is reaped, so that whoever is alive can say so.
@@ -63,6 +140,32 @@ local function pulse(lease_ms)
   end
   if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms), 'PX', lease_ms) end
   call('SET', key('pulse'), string.format('%.0f', now), 'PX', lease_ms * 10)
+end
+-- The sets in which an idempotency key may be, the one of today first, and how long that one is kept. A campaign has one
+-- for as long as it may be run again: one look-up a message. Others are in sets for thirds of the time that a key is
+-- remembered, so that memory is given back a whole set at a time.
+local function memory(campaign, dedup_ms, campaign_memory_ms)
+  if campaign ~= '' then return {key('seen:campaign:' .. campaign)}, campaign_memory_ms end
+  local width = math.max(1, math.ceil(dedup_ms / 3))
+  local at = math.floor(now_ms() / width)
+  local sets = {}
+  for i = 0, 3 do sets[i + 1] = key('seen:' .. (at - i)) end
+  return sets, dedup_ms * 2
+end
+-- 1 for each message whose person has opted out: every `step`-th argument from `first` on, looked up at once, when there is
+-- anybody at all.
+local function opted_out(first, step)
+  if call('SCARD', key('suppressed')) == 0 then return {} end
+  local people = {}
+  for i = first, #ARGV, step do people[#people + 1] = ARGV[i] end
+  return call('SMISMEMBER', key('suppressed'), unpack(people))
+end
+-- True when the member is new to all of the sets; it is in the first from now on.
+local function remember(sets, member)
+  for i = 2, #sets do
+    if call('SISMEMBER', sets[i], member) == 1 then return false end
+  end
+  return call('SADD', sets[1], member) == 1
 end
 -- Dead letters. The documents are in `dead:letters` by ticket; `dead:index` is a stream whose ids are the tickets, oldest
 -- first, with what letters are found by: reason, campaign, channel, code, id, when, bytes. `dead:counts` and

@@ -38,7 +38,8 @@ local function bury(message, envelope)
   local letter = keep_letter(document, 'outcome_unknown', name_or_none(campaign, 64), channel_of(message), '',
     name_or_none(id, 128), now)
   if id ~= '' then
-    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown', 'letter', letter)
+    redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown', 'campaign', campaign,
+      'attempts', whole(herald.attempts, 0), 'letter', letter)
     call('PEXPIRE', key('message:' .. id), keep_ms)
   end
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')

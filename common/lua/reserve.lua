@@ -12,19 +12,13 @@ expect('HLEN', 'inflight:' .. worker)
 expect('GET', 'turn')
 if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {now, -1, 0, 0} end
 if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {now, 0, 0, 0} end
-local hold = call('GET', key('hold'))
-if hold then
-  local until_ms = tonumber(string.match(hold, '^%d+')) or 0
-  if until_ms > now then return {now, until_ms - now, 0, 0} end
-end
+local hold = held_ms('hold', now)
+if hold > 0 then return {now, hold, 0, 0} end
 if limit > 0 then
-  call('ZREMRANGEBYSCORE', key('window'), '-inf', now - window_ms - 1)
-  call('ZREMRANGEBYSCORE', key('window'), now + window_ms + margin_ms, '+inf') -- Redis' clock was set back
-  local free = limit - call('ZCARD', key('window'))
-  if free <= 0 then
-    local oldest = call('ZRANGE', key('window'), 0, 0, 'WITHSCORES')
-    return {now, 0, math.max(1, tonumber(oldest[2]) + window_ms - now + 1), 0}
-  end
+  -- A question about statuses that is due is left its small share, see poll.lua.
+  local claim = tonumber(redis.pcall('GET', key('poll:claim')) or 0) or 0
+  local free = limit - used(key('window'), window_ms, margin_ms, now) - claim
+  if free <= 0 then return {now, 0, until_free(key('window'), window_ms, now, margin_ms), 0} end
   wanted = math.min(wanted, free)
 end
 local taken = call('ZRANGEBYSCORE', key('delayed'), '-inf', now, 'LIMIT', 0, wanted)

@@ -1,6 +1,7 @@
 -- Everything that `herald status` shows, read in one step so that the sum is one of one instant.
 -- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
--- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked.
+-- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked,
+-- conversations in which statuses are asked for, pause of asking or ''.
 local now = now_ms()
 local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
 local workers = {}
@@ -26,4 +27,5 @@ if audit > 0 then
 end
 return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
   call('ZCARD', key('delayed')), call('LLEN', key('dead')) + call('HLEN', key('dead:letters')), call('ZCARD', key('window')), due[2] or 0,
-  call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers, parked}
+  call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')), workers, parked,
+  call('ZCARD', key('poll')), call('GET', key('poll:hold')) or ''}

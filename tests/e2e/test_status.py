@@ -14,7 +14,7 @@ from flow import KEY, QUICK, READY, message, messages, push
 from stand import ROOT, Stand, wait_until
 from tap import equal
 
-COMMANDS = ("campaign send", "campaign status", "enqueue", "status", "settings")
+COMMANDS = ("campaign send", "campaign status", "client new", "enqueue", "status", "settings")
 REJECT_THE_FIRST = [{"match": {"to": flow.number(1)}, "times": 0, "do": "400", "code": "x", "message": "no"}]
 PLACES = ("ready", "delayed", "in_flight", "sent", "dead", "parked", "cancelled", "purged")
 
@@ -149,7 +149,7 @@ def test_what_is_in_redis_does_not_steer_the_terminal():
 def test_the_JSON_of_status_has_stable_fields():
     with Stand() as stand:
         fields = {"org", "accepted", "places", "ready", "sum", "uncounted", "balanced", "due_in_ms", "window_used",
-                  "hold", "audit", "counters", "workers"}
+                  "hold", "polled", "audit", "counters", "workers"}
         equal(set(stand.status()), fields, "fields")
 
 
@@ -231,7 +231,7 @@ def test_help_of_every_command_mentions_every_option():
 
 
 def source_of(command):
-    files = {"settings": "settings_command.c"}
+    files = {"client new": "client.c", "settings": "settings_command.c"}
     return files.get(command, command.replace(" ", "_") + ".c")
 
 

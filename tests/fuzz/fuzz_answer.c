@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/answer.h"
 #include "common/mem.h"
+#include "common/retry_after.h"
 #include "common/utf8.h"
-#include "worker/answer.h"
-#include "worker/retry_after.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

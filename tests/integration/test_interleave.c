@@ -369,11 +369,11 @@ static void count_settled(struct world *world, int life, int *counter)
 
 typedef bool (*step_fn)(struct model *model, int life);
 
-static void on_enqueued(void *context, int rc, const bool *accepted, size_t count)
+static void on_enqueued(void *context, int rc, const enum store_enqueued *answers, size_t count)
 {
     int *answer = context;
 
-    *answer = rc != 0 || count != 1 ? -1 : accepted[0];
+    *answer = rc != 0 || count != 1 ? -1 : answers[0] == STORE_ENQUEUED;
 }
 
 static int enqueue(struct model *model)
@@ -802,7 +802,10 @@ static void set_campaign(struct model *model, enum store_campaign_state state, e
     int64_t moved = -1;
     int rc = store_set_campaign(model->store, CAMPAIGN, state, &by, &moved, PATIENCE_MS, &why);
 
-    expect_number(model, "rc of campaign", rc, is_refused ? ERR_INVALID : 0);
+    expect_number(model, "rc of campaign", rc,
+                  !is_refused                      ? 0
+                  : world->campaign == NO_CAMPAIGN ? ERR_INVALID
+                                                   : ERR_STATE);
     if (is_refused)
         return;
     expect_number(model, "moved", moved, moves);

@@ -232,14 +232,14 @@ struct enqueued {
     char answers[STORE_BATCH_MAX + 1];
 };
 
-static void on_enqueued(void *context, int rc, const bool *accepted, size_t count)
+static void on_enqueued(void *context, int rc, const enum store_enqueued *answers, size_t count)
 {
     struct enqueued *result = context;
 
     result->rc = rc;
     result->calls++;
     for (size_t i = 0; i < count; i++)
-        result->answers[i] = accepted[i] ? '1' : '0';
+        result->answers[i] = answers[i] == STORE_ENQUEUED ? '1' : answers[i] == STORE_SEEN ? '0' : 's';
     result->answers[count] = '\0';
 }
 
@@ -431,6 +431,32 @@ static void test_the_batch_goes_to_the_list_of_its_priority_or_waits_until_it_is
     assert_in_range(status->due_in_ms, 90000, 100000);
     free(status);
     assert_sum(fixture, 4);
+}
+
+static void test_whoever_has_opted_out_is_not_enqueued_and_his_key_is_not_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_message messages[] = {
+        {.priority = PRIORITY_NORMAL, .envelope = span_of("a"), .person = span_of("open:ann")},
+        {.priority = PRIORITY_NORMAL, .envelope = span_of("b"), .person = span_of("open:bob")},
+        {.priority = PRIORITY_NORMAL, .envelope = span_of("c")},
+    };
+    struct enqueued result = {.rc = 1};
+
+    for (size_t i = 0; i < COUNT_OF(messages); i++)
+        store_key_of("spring", messages[i].envelope, messages[i].key);
+    command(fixture, "SADD", KEY ":suppressed", "open:ann");
+    store_enqueue(fixture->store, "spring", messages, COUNT_OF(messages), on_enqueued, &result);
+    finish(fixture->store);
+    assert_string_equal(result.answers, "s11");
+    assert_sum(fixture, 2);
+    assert_int_equal(counted(fixture, "duplicates"), 0);
+    command(fixture, "SREM", KEY ":suppressed", "open:ann");
+    store_enqueue(fixture->store, "spring", messages, COUNT_OF(messages), on_enqueued, &result);
+    finish(fixture->store);
+    assert_string_equal(result.answers, "100");
+    assert_sum(fixture, 3);
+    assert_int_equal(counted(fixture, "duplicates"), 2);
 }
 
 /* --- taking --- */
@@ -1378,6 +1404,7 @@ int main(void)
         TEST(test_a_campaign_counts_for_itself),
         TEST(test_a_key_outside_campaigns_is_remembered_for_its_time_and_not_for_ever),
         TEST(test_the_batch_goes_to_the_list_of_its_priority_or_waits_until_it_is_due),
+        TEST(test_whoever_has_opted_out_is_not_enqueued_and_his_key_is_not_remembered),
         TEST(test_due_ones_come_first_then_high_normal_and_low_each_in_order),
         TEST(test_a_plain_LPUSH_by_any_client_is_taken_and_counted_as_accepted_when_it_is_settled),
         TEST(test_the_window_grants_its_limit_and_says_when_there_is_more),

@@ -82,7 +82,7 @@ def delayed(stand):
 def audit(stand, identity):
     """What the audit says of one message, oldest first."""
     entries = [json.loads(fields[1]) for _, fields in stand.redis.call("XRANGE", KEY + "audit", "-", "+")]
-    return [entry for entry in entries if entry["id"] == identity]
+    return [entry for entry in entries if entry.get("id") == identity]
 
 
 def state(stand, identity):

@@ -1,4 +1,4 @@
-"""The test stand: a private redis-server, the Genesys sandbox, workers and the command line in a folder of their own.
+"""The test stand: a private redis-server, the Genesys sandbox, workers, gateways and the command line in a folder of their own.
 
     with Stand() as stand:
         stand.sandbox("--rate-429", "0.1")
@@ -11,6 +11,7 @@ all logs are handed to `tap`, and a program that died without the test having as
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -373,6 +374,26 @@ class Worker(Process):
         return self
 
 
+class Gateway(Process):
+    """herald-gateway on a port of its own."""
+
+    def __init__(self, name, flags, folder, env):
+        super().__init__(name, [program("herald-gateway"), *flags], folder, env)
+        self.port = int(env["HERALD_LISTEN"].rpartition(":")[2])
+
+    def wait_ready(self, seconds=15):
+        self.wait_for('"ready"', seconds)
+        return self
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory_mib(self):
+        """Resident, as the system counts it."""
+        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE).group(1)) / 1024
+
+
 class Result:
     """What a run of the herald command came to."""
 
@@ -478,6 +499,31 @@ class Stand:
         worker = Worker(self._name("worker"), flags, self.folder, self.environment(settings, env, org))
         self._processes.append(worker)
         return worker
+
+    @property
+    def token(self):
+        """Of the client `crm`, whom every gateway of the stand knows unless it is told others."""
+        return "crm-token-of-the-stand-0123456789abcdefghij"
+
+    def client(self, name="crm", rights="enqueue+read+operate", token=None):
+        """An entry for a gateway's `clients`."""
+        return f"{name}:{rights}:{hashlib.sha256((token or self.token).encode()).hexdigest()}"
+
+    def gateway(self, *flags, env=None, clients=None, org=None):
+        """A gateway that is ready. `clients` are entries as `client` makes them; by default `crm` with every right."""
+        for _ in range(5):  # between free_port() and here another program may have taken the port
+            settings = {
+                "HERALD_LISTEN": f"127.0.0.1:{free_port()}",
+                "HERALD_CLIENTS": " ".join([self.client()] if clients is None else clients),
+            }
+            gateway = Gateway(self._name("gateway"), flags, self.folder, self.environment(settings, env, org=org))
+            self._processes.append(gateway)
+            with contextlib.suppress(AssertionError):
+                return gateway.wait_ready()
+            if gateway.running or "cannot listen" not in gateway.log():
+                raise AssertionError(f"the gateway does not start\n{gateway.tails()}")
+            gateway.wait()
+        raise AssertionError("no free port for the gateway")
 
     def herald(self, *arguments, stdin=None, env=None, org=None, check=False, timeout=60):
         """Runs the command line to its end. With check a status other than 0 is a failure."""

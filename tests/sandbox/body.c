@@ -124,6 +124,20 @@ static struct json_object *member(const struct json_object *object, const char *
     return value;
 }
 
+struct span body_plain(const struct json_object *value)
+{
+    if (!json_object_is_type(value, json_type_string)) {
+        return (struct span){NULL, 0};
+    }
+    /* json-c may make the text when it is asked for it, so its functions take no const: see body_scalar. */
+    union {
+        const struct json_object *in;
+        struct json_object *out;
+    } value_as = {.in = value};
+    struct span string = {json_object_get_string(value_as.out), (size_t)json_object_get_string_len(value)};
+    return memchr(string.bytes, 0, string.length) == NULL ? string : (struct span){NULL, 0};
+}
+
 struct span body_string(const struct json_object *object, const char *prefix, const char *name, bool required,
                         struct problem *problem)
 {
@@ -131,10 +145,9 @@ struct span body_string(const struct json_object *object, const char *prefix, co
     if (value == NULL) {
         return (struct span){NULL, 0};
     }
-    struct span string = {json_object_get_string(value), (size_t)json_object_get_string_len(value)};
-    if (memchr(string.bytes, 0, string.length) != NULL) {
+    struct span string = body_plain(value);
+    if (string.bytes == NULL) {
         problem_set(problem, "bad.request", name, "The field '%s%s' contains a NUL character.", prefix, name);
-        return (struct span){NULL, 0};
     }
     return string;
 }

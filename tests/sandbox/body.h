@@ -44,6 +44,9 @@ bool body_bool(const struct json_object *object, const char *prefix, const char 
 int64_t body_int(const struct json_object *object, const char *name, int64_t least, int64_t most, int64_t absent,
                  struct problem *problem);
 
+/* body_plain: the bytes of a value that is a string without a NUL, or NULL bytes. */
+struct span body_plain(const struct json_object *value);
+
 /* body_text: body_string for a text of at most `units` UTF-16 code units; a present one must not be empty. */
 struct span body_text(const struct json_object *object, const char *prefix, const char *name, bool required,
                       size_t units, struct problem *problem);

@@ -19,13 +19,13 @@ static void show_summary(struct request *request)
     struct text *out = reply_json(request, 200);
     text_printf(out,
                 "{\"accepted\":%" PRIu64 ",\"unique_request_ids\":%" PRIu64 ",\"without_request_id\":%" PRIu64
-                ",\"duplicates\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"token_requests\":%" PRIu64
+                ",\"duplicates\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"token_requests\":%" PRIu64
                 ",\"tokens_issued\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"scripted\":%" PRIu64
                 ",\"resets\":%" PRIu64 ",\"hangs\":%" PRIu64 ",\"by_status\":{",
                 counts.accepted, counts.unique_request_ids, counts.without_request_id, counts.duplicates,
-                count_of(&counters->requests), count_of(&counters->token_requests), count_of(&counters->tokens_issued),
-                count_of(&counters->connections), count_of(&counters->scripted), count_of(&counters->resets),
-                count_of(&counters->hangs));
+                count_of(&counters->requests), count_of(&counters->calls), count_of(&counters->token_requests),
+                count_of(&counters->tokens_issued), count_of(&counters->connections), count_of(&counters->scripted),
+                count_of(&counters->resets), count_of(&counters->hangs));
     const char *comma = "";
     for (int status = 0; status < APP_STATUS_MAX; status++) {
         uint64_t count = count_of(&counters->by_status[status]);
@@ -44,11 +44,13 @@ static void show_summary(struct request *request)
     bool exact = true;
     int64_t peak = window_peak(app->observer, &exact);
     if (tuning.observe.width_us == 0) {
-        text_say(out, "},\"max_in_window\":null}\n");
+        text_say(out, "},\"max_in_window\":null");
     } else {
-        text_printf(out, "},\"max_in_window\":%" PRId64 ",\"max_in_window_exact\":%s}\n", peak,
-                    exact ? "true" : "false");
+        text_printf(out, "},\"max_in_window\":%" PRId64 ",\"max_in_window_exact\":%s", peak, exact ? "true" : "false");
     }
+    text_say(out, ",\"receipts\":");
+    receipts_render(app->receipts, out);
+    text_say(out, "}\n");
 }
 
 /* read_number: 0, or -1 with a 400 in the reply. An absent argument leaves *number alone. */
@@ -62,28 +64,46 @@ static int read_number(struct request *request, const char *name, int64_t *numbe
     return 0;
 }
 
-static void show_ledger(struct request *request)
+/* show_lines: of the ledger or of the events, the part that is asked for. */
+static void show_lines(struct request *request, bool are_events)
 {
-    const char *summary = request_query(request, "summary");
-    if (summary != NULL && strcmp(summary, "1") == 0) {
-        show_summary(request);
-        return;
-    }
+    struct app *app = request->app;
     int64_t from = 1;
     int64_t limit = INT64_MAX;
     if (read_number(request, "from", &from) != 0 || read_number(request, "limit", &limit) != 0) {
         return;
     }
     struct reply *reply = &request->reply;
-    reply->stream = malloc(sizeof *reply->stream);
-    if (reply->stream == NULL) {
+    reply->lines = calloc(1, sizeof *reply->lines);
+    if (reply->lines == NULL) {
         reply_error(request, 500, NULL, NULL, "The sandbox is out of memory.");
         return;
     }
-    ledger_start(request->app->ledger, (uint64_t)from, (uint64_t)limit, reply->stream);
+    if (are_events) {
+        reply->lines->events = app->events;
+        events_start(app->events, (uint64_t)from, (uint64_t)limit, &reply->lines->events_at);
+    } else {
+        reply->lines->ledger = app->ledger;
+        ledger_start(app->ledger, (uint64_t)from, (uint64_t)limit, &reply->lines->ledger_at);
+    }
     reply->how = HOW_PLAIN;
     reply->status = 200;
     reply->content_type = "application/x-ndjson";
+}
+
+static void show_ledger(struct request *request)
+{
+    const char *summary = request_query(request, "summary");
+    if (summary != NULL && strcmp(summary, "1") == 0) {
+        show_summary(request);
+    } else {
+        show_lines(request, false);
+    }
+}
+
+static void show_events(struct request *request)
+{
+    show_lines(request, true);
 }
 
 static void show_config(struct request *request)
@@ -107,9 +127,11 @@ static void change_config(struct request *request, const struct json_object *bod
     }
     int64_t seed = -1;
     bool revokes = false;
+    struct span secret = {NULL, 0};
     if (problem.code == NULL) {
         seed = body_int(body, "seed", 0, INT64_MAX, -1, &problem);
         revokes = body_bool(body, "", "revoke_tokens", &problem);
+        secret = body_string(body, "", "webhook_secret", false, &problem);
     }
     if (problem.code != NULL) {
         reply_problem(request, &problem);
@@ -127,8 +149,10 @@ static void change_config(struct request *request, const struct json_object *bod
         tokens_revoke_all(app->tokens);
     }
     if (seed >= 0) {
-        dice_init(&app->fault_dice, (uint64_t)seed);
-        dice_init(&app->latency_dice, (uint64_t)seed + 1);
+        app_seed(app, (uint64_t)seed);
+    }
+    if (secret.bytes != NULL) {
+        hooks_set_secret(app->hooks, secret.bytes, secret.length);
     }
     show_config(request);
 }
@@ -137,10 +161,11 @@ static void reset(struct request *request)
 {
     struct app *app = request->app;
     struct counters *counters = &app->counters;
-    _Atomic uint64_t *const single[] = {&counters->requests,    &counters->token_requests, &counters->tokens_issued,
-                                        &counters->connections, &counters->scripted,       &counters->resets,
-                                        &counters->hangs};
+    _Atomic uint64_t *const single[] = {&counters->requests,      &counters->calls,       &counters->token_requests,
+                                        &counters->tokens_issued, &counters->connections, &counters->scripted,
+                                        &counters->resets,        &counters->hangs};
     ledger_clear(app->ledger);
+    receipts_clear(app->receipts);
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
         atomic_store(single[i], 0);
     }
@@ -152,6 +177,7 @@ static void reset(struct request *request)
     }
     atomic_store(&app->fault_dice.drawn, 0);
     atomic_store(&app->latency_dice.drawn, 0);
+    atomic_store(&app->fate_dice.drawn, 0);
     window_clear(app->observer); /* the window that refuses stays: a reset must not let more through than the rate */
     text_say(reply_json(request, 200), "{}");
 }
@@ -183,6 +209,7 @@ static const struct {
     void (*post_json)(struct request *request, const struct json_object *body);
 } controls[] = {
     {"/sandbox/ledger", show_ledger, NULL, NULL},
+    {"/sandbox/events", show_events, NULL, NULL},
     {"/sandbox/config", show_config, NULL, change_config},
     {"/sandbox/script", show_script, NULL, change_script},
     {"/sandbox/reset", NULL, reset, NULL},

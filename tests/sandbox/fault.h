@@ -1,6 +1,8 @@
 #ifndef SANDBOX_FAULT_H
 #define SANDBOX_FAULT_H
 
+#include "tests/sandbox/fate.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +23,7 @@ struct verdict {
     bool accept;           /* the message goes into the ledger first */
     int64_t retry_after_s; /* -1: no such header */
     int64_t delay_us;      /* on top of the latency */
+    enum failure failure;  /* of an accepted message: see fate_draw */
     char code[64];         /* empty: the usual one of the status */
     char message[160];
 };

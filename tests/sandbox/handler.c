@@ -50,8 +50,7 @@ void request_answer(struct request *request)
     if (strcmp(request->path, "/oauth/token") != 0) {
         send_answer(request, &tuning);
     } else if (request->method != METHOD_POST) {
-        reply_error(request, 405, NULL, NULL, NULL);
-        request->reply.has_allow = true;
+        reply_not_allowed(request, "POST");
     } else if (tuning.outage) {
         count_up(&counters->token_requests);
         reply_error(request, 503, NULL, NULL, NULL);
@@ -92,6 +91,24 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
+static enum method find_method(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum method method;
+    } methods[] = {{"POST", METHOD_POST},
+                   {"GET", METHOD_GET},
+                   {"HEAD", METHOD_GET},
+                   {"PATCH", METHOD_PATCH},
+                   {"DELETE", METHOD_DELETE}};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (strcmp(methods[i].name, name) == 0) {
+            return methods[i].method;
+        }
+    }
+    return METHOD_OTHER;
+}
+
 static struct request *request_create(const struct lane *lane, struct MHD_Connection *connection, const char *path,
                                       const char *method)
 {
@@ -105,9 +122,7 @@ static struct request *request_create(const struct lane *lane, struct MHD_Connec
     request->loop = lane->loop;
     request->connection = connection;
     request->path = path;
-    request->method = strcmp(method, "POST") == 0                                 ? METHOD_POST
-                      : strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ? METHOD_GET
-                                                                                  : METHOD_OTHER;
+    request->method = find_method(method);
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     request->fd = info == NULL ? -1 : info->connect_fd;
     text_init(&request->body, request->body_room, sizeof request->body_room);
@@ -130,7 +145,7 @@ void handler_on_completed(void *context, struct MHD_Connection *connection, void
     *state = NULL;
     text_clear(&request->body);
     text_clear(&request->reply.body);
-    free(request->reply.stream);
+    free(request->reply.lines);
     free(request);
 }
 

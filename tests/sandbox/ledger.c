@@ -24,6 +24,7 @@ struct record {
     bool has_text;
     bool text_kept;
     uint32_t recipients;
+    struct fate fate;
     uint16_t lengths[LEDGER_PARTS];
     unsigned char digest[LEDGER_DIGEST_SIZE];
 };
@@ -51,6 +52,9 @@ struct ledger {
     uint64_t ids_count;
     uint64_t ids_absent;
     struct ledger_cursor ids_at;
+    struct unique names; /* the provider ids, likewise */
+    uint64_t names_count;
+    struct ledger_cursor names_at;
 };
 
 struct ledger *ledger_create(int64_t entries_max, int64_t bytes_max, bool keep_texts)
@@ -85,6 +89,9 @@ void ledger_clear(struct ledger *ledger)
     ledger->ids_count = 0;
     ledger->ids_absent = 0;
     ledger->ids_at = (struct ledger_cursor){0};
+    unique_clear(&ledger->names);
+    ledger->names_count = 0;
+    ledger->names_at = (struct ledger_cursor){0};
     (void)pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -148,6 +155,7 @@ int ledger_append(struct ledger *ledger, const struct ledger_entry *entry)
         .has_text = entry->text.bytes != NULL,
         .text_kept = entry->text.bytes != NULL && ledger->keep_texts,
         .recipients = entry->recipients,
+        .fate = entry->fate,
     };
     size_t size = sizeof record;
     for (int i = 0; i < LEDGER_PARTS; i++) {
@@ -289,7 +297,7 @@ int ledger_count(struct ledger *ledger, struct ledger_counts *ret_counts)
         struct span id = record_part(record, LEDGER_REQUEST_ID);
         if (id.bytes == NULL) {
             ledger->ids_absent++;
-        } else if (unique_add(&ledger->ids, id.bytes, id.length) != 0) {
+        } else if (unique_add(&ledger->ids, id.bytes, id.length, record) != 0) {
             *at = before;
             result = -1;
             break;
@@ -300,6 +308,46 @@ int ledger_count(struct ledger *ledger, struct ledger_counts *ret_counts)
     ret_counts->unique_request_ids = ledger->ids.count;
     ret_counts->without_request_id = ledger->ids_absent;
     ret_counts->duplicates = ledger->ids_count - ledger->ids_absent - ledger->ids.count;
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return result;
+}
+
+/* index_locked: brings the set of provider ids up to date; -1 without memory, and then it is as far as it got. */
+static int index_locked(struct ledger *ledger)
+{
+    struct ledger_cursor *at = &ledger->names_at;
+    at->next_seq = ledger->names_count + 1;
+    at->end_seq = ledger->count + 1;
+    struct ledger_cursor before = *at;
+    for (const struct record *record; (record = step_locked(ledger, at)) != NULL; before = *at) {
+        struct span id = record_part(record, LEDGER_PROVIDER_ID);
+        if (unique_add(&ledger->names, id.bytes, id.length, record) != 0) {
+            *at = before;
+            return -1;
+        }
+        ledger->names_count++;
+    }
+    return 0;
+}
+
+int ledger_find(struct ledger *ledger, struct span provider_id, struct ledger_message *ret_message)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    int result = index_locked(ledger);
+    const struct record *record =
+        result == 0 ? unique_find(&ledger->names, provider_id.bytes, provider_id.length) : NULL;
+    if (record != NULL) {
+        result = 1;
+        ret_message->time_ms = record->time_ms;
+        ret_message->fate = record->fate;
+        for (int i = 0; i < LEDGER_PARTS; i++) {
+            struct span part = record_part(record, i);
+            if (part.length > 0) {
+                memcpy(ret_message->parts[i], part.bytes, part.length);
+            }
+            ret_message->parts[i][part.length] = '\0';
+        }
+    }
     (void)pthread_mutex_unlock(&ledger->lock);
     return result;
 }

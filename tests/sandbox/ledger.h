@@ -1,6 +1,7 @@
 #ifndef SANDBOX_LEDGER_H
 #define SANDBOX_LEDGER_H
 
+#include "tests/sandbox/fate.h"
 #include "tests/sandbox/text.h"
 
 #include <stdbool.h>
@@ -39,6 +40,7 @@ struct ledger_entry {
     unsigned recipients;
     struct span parts[LEDGER_PARTS];
     struct span text;
+    struct fate fate;
     unsigned char digest[LEDGER_DIGEST_SIZE]; /* of the text, when there is one */
 };
 
@@ -61,6 +63,16 @@ struct ledger_counts {
 
 /* ledger_count: 0, or -1 if memory for the set of ids ran out. */
 int ledger_count(struct ledger *ledger, struct ledger_counts *ret_counts);
+
+/* One message as it was accepted, its parts copied. */
+struct ledger_message {
+    int64_t time_ms;
+    struct fate fate;
+    char parts[LEDGER_PARTS][LEDGER_PART_MAX + 1]; /* "" where absent */
+};
+
+/* ledger_find: 1 and the message with this provider id, 0 if there is none, -1 if memory for the index ran out. */
+int ledger_find(struct ledger *ledger, struct span provider_id, struct ledger_message *ret_message);
 
 /* A place in the ledger and where to stop, fixed when the reading starts, so a reader sees a consistent prefix. */
 struct ledger_cursor {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <curl/curl.h>
 #include <openssl/rand.h>
 
 /* write_port: the port and a newline, under its name only when it is complete. */
@@ -50,10 +51,19 @@ static int app_init(struct app *app, const struct settings *settings)
     app->ledger = ledger_create(settings->ledger_max, settings->ledger_bytes, settings->keep_texts);
     app->script = script_create();
     app->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    dice_init(&app->fault_dice, (uint64_t)settings->seed);
-    dice_init(&app->latency_dice, (uint64_t)settings->seed + 1);
+    app->hooks = hooks_create();
+    app->events = events_create(settings->events_max, settings->events_bytes);
     bool random = RAND_bytes((unsigned char *)&chance, sizeof chance) == 1;
     dice_init(&app->name_dice, chance);
+    if (app->hooks == NULL || app->events == NULL) {
+        return -1;
+    }
+    hooks_set_secret(app->hooks, settings->webhook_secret, strlen(settings->webhook_secret));
+    app->receipts = receipts_create(app->hooks, app->events, &app->tuner, &app->name_dice);
+    if (app->receipts == NULL) {
+        return -1;
+    }
+    app_seed(app, (uint64_t)settings->seed);
     return random && app->tokens != NULL && app->window != NULL && app->observer != NULL && app->ledger != NULL &&
                    app->script != NULL && app->sha256 != NULL
                ? 0
@@ -62,6 +72,9 @@ static int app_init(struct app *app, const struct settings *settings)
 
 static void app_clear(struct app *app)
 {
+    receipts_destroy(app->receipts); /* its threads end before what they use */
+    events_destroy(app->events);
+    hooks_destroy(app->hooks);
     EVP_MD_free(app->sha256);
     script_destroy(app->script);
     ledger_destroy(app->ledger);
@@ -103,6 +116,10 @@ int main(int argc, char **argv)
     (void)pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before the first thread, which inherits it */
     (void)signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        (void)fprintf(stderr, "herald-sandbox: libcurl cannot be initialised\n");
+        return 1;
+    }
     int status = 1;
     struct server *server = NULL;
     if (app_init(&app, &settings) != 0) {
@@ -118,5 +135,6 @@ int main(int argc, char **argv)
         server_stop(server);
     }
     app_clear(&app);
+    curl_global_cleanup();
     return status;
 }

@@ -190,7 +190,8 @@ void oauth_answer(struct request *request)
     count_up(&app->counters.token_requests);
     request->reply.delay_us = latency_sample(&tuning.token_latency, &app->latency_dice);
     struct verdict verdict;
-    const struct subject subject = {.parts[SUBJECT_ROUTE] = {SCRIPT_TOKEN_ROUTE, strlen(SCRIPT_TOKEN_ROUTE)}};
+    const struct subject subject = {.parts[SUBJECT_ROUTE] = {SCRIPT_TOKEN_ROUTE, strlen(SCRIPT_TOKEN_ROUTE)},
+                                    .by_name_only = true};
     struct form form;
     if (script_take(app->script, &subject, &verdict)) {
         count_up(&app->counters.scripted);

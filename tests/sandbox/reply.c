@@ -67,6 +67,12 @@ void reply_error(struct request *request, int status, const char *code, const ch
     text_say(out, "],\"errors\":[]}");
 }
 
+void reply_not_allowed(struct request *request, const char *allow)
+{
+    reply_error(request, 405, NULL, NULL, NULL);
+    (void)snprintf(request->reply.allow, sizeof request->reply.allow, "%s", allow);
+}
+
 void reply_problem(struct request *request, const struct problem *problem)
 {
     int status = strcmp(problem->code, "internal.server.error") == 0 ? 500 : 400;
@@ -106,10 +112,9 @@ static ssize_t huge_block(void *context, uint64_t position, char *block, size_t 
     return (ssize_t)size;
 }
 
-/* What MHD reads the ledger through: lines are rendered one by one and handed out in pieces of any size. */
+/* What MHD reads the ledgers through: lines are rendered one by one and handed out in pieces of any size. */
 struct stream {
-    struct ledger *ledger;
-    struct ledger_cursor cursor;
+    struct lines lines;
     struct text line;
     size_t taken;
 };
@@ -123,7 +128,9 @@ static ssize_t stream_block(void *context, uint64_t position, char *block, size_
         if (stream->taken == stream->line.length) {
             stream->line.length = 0;
             stream->taken = 0;
-            int more = ledger_next(stream->ledger, &stream->cursor, &stream->line);
+            struct lines *lines = &stream->lines;
+            int more = lines->ledger != NULL ? ledger_next(lines->ledger, &lines->ledger_at, &stream->line)
+                                             : events_next(lines->events, &lines->events_at, &stream->line);
             if (more < 0 || stream->line.failed) {
                 return MHD_CONTENT_READER_END_WITH_ERROR;
             }
@@ -153,8 +160,7 @@ static struct MHD_Response *render_stream(struct request *request)
     if (stream == NULL) {
         return NULL;
     }
-    stream->ledger = request->app->ledger;
-    stream->cursor = *request->reply.stream;
+    stream->lines = *request->reply.lines;
     text_init(&stream->line, NULL, 0);
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, stream_block, stream, stream_free);
@@ -174,8 +180,8 @@ static bool add_headers(const struct request *request, struct MHD_Response *resp
     if (reply->retry_after[0] != '\0') {
         added &= MHD_add_response_header(response, "Retry-After", reply->retry_after) == MHD_YES;
     }
-    if (reply->has_allow) {
-        added &= MHD_add_response_header(response, "Allow", "POST") == MHD_YES;
+    if (reply->allow[0] != '\0') {
+        added &= MHD_add_response_header(response, "Allow", reply->allow) == MHD_YES;
     }
     if (reply->has_challenge) {
         added &= MHD_add_response_header(response, "WWW-Authenticate", "Basic realm=\"oauth\"") == MHD_YES;
@@ -190,7 +196,7 @@ struct MHD_Response *reply_render(struct request *request)
 {
     struct reply *reply = &request->reply;
     struct MHD_Response *response = NULL;
-    if (reply->stream != NULL) {
+    if (reply->lines != NULL) {
         response = render_stream(request);
     } else if (reply->how == HOW_HUGE) {
         response = MHD_create_response_from_callback(HUGE_SIZE, BLOCK_SIZE, huge_block, NULL, NULL);

@@ -9,7 +9,15 @@ struct MHD_Response;
 
 #define REQUEST_ID_MAX 256
 
-enum method { METHOD_GET, METHOD_POST, METHOD_OTHER };
+enum method { METHOD_GET, METHOD_POST, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER };
+
+/* A body of JSON lines that are rendered while it is sent: of the ledger, or of the events. */
+struct lines {
+    struct ledger *ledger; /* NULL: the events are meant */
+    struct ledger_cursor ledger_at;
+    struct events *events;
+    struct events_cursor events_at;
+};
 
 /* What is to be answered, and when. */
 struct reply {
@@ -17,9 +25,9 @@ struct reply {
     int status;
     const char *content_type;
     struct text body;
-    struct ledger_cursor *stream; /* owned: the body is the ledger from here on, in place of `body` */
+    struct lines *lines; /* owned: what the body is, in place of `body` */
     char retry_after[TEXT_HTTP_SIZE];
-    bool has_allow;
+    char allow[32]; /* of a 405 */
     bool has_challenge;
     bool echoes_request_id;
     int64_t delay_us;
@@ -59,10 +67,18 @@ const char *request_query(const struct request *request, const char *name);
 /* request_is_json: true, or false with a 413 or 415 in the reply. */
 bool request_is_json(struct request *request);
 
-/* The three families of paths; each fills in request->reply. */
+/* The families of paths; each fills in request->reply. send_answer hands over to api_answer what is no send. */
 void oauth_answer(struct request *request);
 void send_answer(struct request *request, const struct tuning *tuning);
+void api_answer(struct request *request, const struct tuning *tuning);
 void control_answer(struct request *request);
+
+/* What every call of the API meets on its way (gate.c). The first two are false with the refusal in the reply. */
+bool gate_is_authentic(struct request *request);
+bool gate_is_in_window(struct request *request, const struct tuning *tuning);
+
+/* gate_apply: what a script or a fault wants, into the reply; false if the route itself has to answer. */
+bool gate_apply(struct request *request, const struct tuning *tuning, const struct verdict *verdict);
 
 /* request_answer: picks the family, and counts what was answered. */
 void request_answer(struct request *request);
@@ -70,6 +86,9 @@ void request_answer(struct request *request);
 /* reply_error: an ErrorBody. Empty or NULL code and message: the usual ones of the status. `field` may be NULL. */
 void reply_error(struct request *request, int status, const char *code, const char *field, const char *message);
 void reply_problem(struct request *request, const struct problem *problem);
+
+/* reply_not_allowed: a 405 that names the methods there are. */
+void reply_not_allowed(struct request *request, const char *allow);
 
 /* reply_json: a status whose JSON the caller then writes to request->reply.body. */
 struct text *reply_json(struct request *request, int status);

@@ -101,8 +101,8 @@ static void read_match(const struct json_object *json, struct step *step, struct
 
 static void read_step(const struct json_object *json, struct step *step, struct problem *problem)
 {
-    static const char *const known[] = {"match",  "times", "do",     "retry_after", "delay_ms",
-                                        "accept", "code",  "status", "message",     NULL};
+    static const char *const known[] = {"match", "times",  "do",      "retry_after", "delay_ms", "accept",
+                                        "code",  "status", "message", "failure",     NULL};
     if (!body_is_object(json)) {
         problem_set(problem, "bad.request", NULL, "A step must be an object.");
         return;
@@ -126,6 +126,12 @@ static void read_step(const struct json_object *json, struct step *step, struct 
     verdict->delay_us = 1000 * body_int(json, "delay_ms", 0, SCRIPT_DELAY_MAX, 0, problem);
     verdict->status = (int)body_int(json, "status", 200, SCRIPT_MOST_STATUS, verdict->status, problem);
     verdict->accept = body_bool(json, "", "accept", problem) || verdict->accept;
+    char failure[32] = "any";
+    copy_string(json, "failure", failure, sizeof failure, problem);
+    verdict->failure = failure_find(failure);
+    if (verdict->failure == FAILURE_COUNT) {
+        problem_set(problem, "bad.request", "failure", "There is no failure '%s'.", failure);
+    }
     copy_string(json, "code", verdict->code, sizeof verdict->code, problem);
     copy_string(json, "message", verdict->message, sizeof verdict->message, problem);
 }
@@ -161,9 +167,7 @@ void script_replace(struct script *script, const struct json_object *array, stru
 
 static bool matches(const struct step *step, const struct subject *subject)
 {
-    struct span route = subject->parts[SUBJECT_ROUTE];
-    bool is_token = route.bytes != NULL && strcmp(route.bytes, SCRIPT_TOKEN_ROUTE) == 0;
-    if (is_token && step->match[SUBJECT_ROUTE] == NULL) {
+    if (subject->by_name_only && step->match[SUBJECT_ROUTE] == NULL) {
         return false;
     }
     for (int part = 0; part < SUBJECT_PARTS; part++) {

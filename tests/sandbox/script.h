@@ -9,9 +9,13 @@ enum subject_part { SUBJECT_ROUTE, SUBJECT_TO, SUBJECT_FROM, SUBJECT_CHANNEL, SU
 
 struct subject {
     struct span parts[SUBJECT_PARTS];
+    bool by_name_only; /* no send */
 };
 
-#define SCRIPT_TOKEN_ROUTE "token" /* matched only by a step that names it */
+/* Routes that are matched only by a step that names them: an empty match fits every send, and nothing else. */
+#define SCRIPT_TOKEN_ROUTE    "token"
+#define SCRIPT_STATUS_ROUTE   "status"
+#define SCRIPT_WEBHOOKS_ROUTE "webhooks"
 
 /* Scripted answers, in order. Thread-safe. */
 struct script;

@@ -4,10 +4,7 @@
 #include "tests/sandbox/request.h"
 #include "tests/sandbox/route.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* A send on its way through; `body` is owned, everything else borrows from it or from the request. */
 struct sending {
@@ -19,21 +16,6 @@ struct sending {
     struct verdict verdict;
 };
 
-static bool is_authentic(struct request *request)
-{
-    const char *authorization = request->authorization;
-    if (authorization == NULL || strncasecmp(authorization, "Bearer ", 7) != 0) {
-        reply_error(request, 401, "authentication.required", NULL, "No authentication bearer token specified.");
-        return false;
-    }
-    const char *token = authorization + 7;
-    if (!tokens_is_good(request->app->tokens, token, strlen(token), clock_mono_us())) {
-        reply_error(request, 401, NULL, NULL, NULL);
-        return false;
-    }
-    return true;
-}
-
 static bool is_request_id(const char *id)
 {
     size_t length = 0;
@@ -41,27 +23,6 @@ static bool is_request_id(const char *id)
         length++;
     }
     return id[length] == '\0' && length > 0 && length <= REQUEST_ID_MAX;
-}
-
-/* refuse_for_now: a 429 that says how long, in the header and in its text. */
-static void refuse_for_now(struct request *request, const struct tuning *tuning, const char *code, int64_t wait_us)
-{
-    char message[96];
-    (void)snprintf(message, sizeof message,
-                   "Rate limit exceeded the maximum. Retry the request in [%" PRId64 "] seconds",
-                   (wait_us + 999999) / 1000000);
-    reply_error(request, 429, code, NULL, message);
-    reply_retry_after(request, tuning, wait_us);
-}
-
-static bool is_in_window(struct request *request, const struct tuning *tuning)
-{
-    int64_t wait_us = 0;
-    if (tuning->rate.limit == 0 || window_take(request->app->window, &wait_us)) {
-        return true;
-    }
-    refuse_for_now(request, tuning, NULL, wait_us);
-    return false;
 }
 
 static struct span span_of(const char *string)
@@ -139,7 +100,16 @@ static int record(struct request *request, const struct sending *sending, struct
         EVP_Digest(message->text.bytes, message->text.length, entry.digest, NULL, app->sha256, NULL) != 1) {
         return -1;
     }
-    return ledger_append(app->ledger, &entry);
+    fate_draw(&sending->tuning->odds, sending->verdict.failure, &app->fate_dice, &entry.fate);
+    bool is_wanted = hooks_are_there(app->hooks);
+    if (is_wanted && !events_have_room(app->events)) {
+        return -1;
+    }
+    int result = ledger_append(app->ledger, &entry);
+    if (is_wanted && result == 0) {
+        receipts_accept(app->receipts, sending->tuning, &entry);
+    }
+    return result;
 }
 
 static void answer(struct request *request, struct sending *sending)
@@ -152,20 +122,10 @@ static void answer(struct request *request, struct sending *sending)
     }
     if (verdict->accept && record(request, sending, &names) != 0) {
         reply_error(request, 503, NULL, NULL,
-                    "The sandbox ledger is full (--ledger-max, --ledger-bytes): nothing more is accepted.");
+                    "The sandbox ledger is full (--ledger-max, --ledger-bytes, --events-max, --events-bytes).");
         return;
     }
-    request->reply.delay_us += verdict->delay_us;
-    if (verdict->retry_after_s >= 0) {
-        reply_retry_after(request, sending->tuning, verdict->retry_after_s * 1000000);
-    }
-    if (verdict->how != HOW_PLAIN) {
-        reply_broken(request, verdict);
-    } else if (verdict->status == 429 && verdict->retry_after_s >= 0 && verdict->message[0] == '\0') {
-        refuse_for_now(request, sending->tuning, verdict->code, verdict->retry_after_s * 1000000);
-    } else if (verdict->status >= 400) {
-        reply_error(request, verdict->status, verdict->code, NULL, verdict->message);
-    } else {
+    if (!gate_apply(request, sending->tuning, verdict)) {
         int status = verdict->status == 0 ? sending->route->status : verdict->status;
         sending->route->render(reply_json(request, status), &sending->message, &names);
     }
@@ -192,13 +152,16 @@ void send_answer(struct request *request, const struct tuning *tuning)
     struct app *app = request->app;
     struct sending sending = {.tuning = tuning};
     sending.route = route_find(request->path, &sending.message.conversation);
-    if (sending.route == NULL || request->method == METHOD_GET) {
+    if (sending.route == NULL) {
+        api_answer(request, tuning);
+        return;
+    }
+    if (request->method == METHOD_GET) {
         reply_error(request, 404, NULL, NULL, NULL);
         return;
     }
     if (request->method != METHOD_POST) {
-        reply_error(request, 405, NULL, NULL, NULL);
-        request->reply.has_allow = true;
+        reply_not_allowed(request, "POST");
         return;
     }
     count_up(&app->counters.requests);
@@ -211,7 +174,7 @@ void send_answer(struct request *request, const struct tuning *tuning)
         reply_error(request, 503, NULL, NULL, NULL);
         return;
     }
-    if (!is_authentic(request) || !request_is_json(request)) {
+    if (!gate_is_authentic(request) || !request_is_json(request)) {
         return;
     }
     if (request->request_id != NULL && !is_request_id(request->request_id)) {
@@ -219,7 +182,7 @@ void send_answer(struct request *request, const struct tuning *tuning)
         reply_error(request, 400, NULL, NULL, "The header X-Genesys-Request-Id must be 1 to 256 printable characters.");
         return;
     }
-    if (is_in_window(request, tuning)) {
+    if (gate_is_in_window(request, tuning)) {
         process(request, &sending);
     }
 }

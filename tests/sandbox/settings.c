@@ -1,6 +1,7 @@
 /* The command line, from one table that also prints --help. Every value is checked for its range before anything runs.
  */
 #include "tests/sandbox/settings.h"
+#include "tests/sandbox/knob.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@ enum kind { KIND_STRING, KIND_INT, KIND_FLAG, KIND_AUTH, KIND_LATENCY, KIND_RATE
 #define MEBIBYTE      (1024LL * 1024)
 #define FAULT_OPTION  "--fault-"
 #define LEDGER_DEMAND 5000000
+#define EVENTS_DEMAND 2000000
 
 static const struct option {
     const char *name;
@@ -46,6 +48,12 @@ static const struct option {
     {"--ledger-max", "N", KIND_INT, AT(ledger_max), 1, 1000000000, "most ledger entries; then sends get 503 (5000000)"},
     {"--ledger-bytes", "N", KIND_INT, AT(ledger_bytes), MEBIBYTE, 1024 * 1024 * MEBIBYTE,
      "most ledger memory; then sends get 503 (2147483648)"},
+    {"--webhook-secret", "SECRET", KIND_STRING, AT(webhook_secret), 0, 0,
+     "sign what webhooks get with it, by HMAC-SHA256 (no signature)"},
+    {"--events-max", "N", KIND_INT, AT(events_max), 1, 1000000000,
+     "most events of receipts; then sends that want some get 503 (2000000)"},
+    {"--events-bytes", "N", KIND_INT, AT(events_bytes), MEBIBYTE, 1024 * 1024 * MEBIBYTE,
+     "most memory of events; then sends that want some get 503 (1073741824)"},
 };
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -66,22 +74,34 @@ static void print_help(void)
         (void)snprintf(left, sizeof left, FAULT_OPTION "%s RATE", fault_name((enum fault)i));
         printf("  %-34s %s\n", left, fault_help((enum fault)i));
     }
+    puts("\nStatuses and receipts (whoever registers a webhook is told of every accepted message):\n");
+    knob_print_help();
     puts("\nAPI (bearer token needed, except for the first):\n"
          "  POST /oauth/token                              client_credentials\n"
          "  POST /api/v2/conversations/messages/agentless  the real API\n"
          "  POST /api/v2/messaging/messages                tutorial\n"
-         "  POST /api/v2/conversations/{id}/messages       tutorial (bot)\n\n"
+         "  POST /api/v2/conversations/{id}/messages       tutorial (bot)\n"
+         "  GET  /api/v2/conversations/messages/{conversation}/messages/{id}   its status\n"
+         "  POST /api/v2/conversations/messages/{conversation}/messages/bulk   those of at most 1000 ids\n"
+         "  GET|POST /api/v2/webhooks, DELETE /api/v2/webhooks/{id}            tutorial: events of all messages\n"
+         "  GET|POST /api/v2/conversations/messaging/integrations/open         and GET|PATCH|DELETE .../{id}:\n"
+         "                                                 notifications of messages sent from that integration\n\n"
          "Control (no token):\n"
          "  GET  /sandbox/ledger[?from=SEQ][&limit=N]      accepted messages as JSON lines\n"
-         "  GET  /sandbox/ledger?summary=1                 counts, duplicates, statuses, faults\n"
+         "  GET  /sandbox/ledger?summary=1                 counts, duplicates, statuses, faults, receipts\n"
+         "  GET  /sandbox/events[?from=SEQ][&limit=N]      what receivers were told and what they answered\n"
          "  GET|POST /sandbox/config   "
          "{\"latency\":\"50ms\",\"rate\":\"300/60s\",\"faults\":{\"429\":0.1},\"outage\":true,\n"
-         "                              \"revoke_tokens\":true,\"seed\":1,...}: changes only what it names\n"
+         "                              \"revoke_tokens\":true,\"webhook_secret\":\"...\",\"seed\":1,...}: changes "
+         "only what it "
+         "names\n"
          "  GET|POST /sandbox/script   [{\"match\":{\"to\":\"+13175550199\"},\"times\":2,\"do\":\"500\"},...]: "
          "replaces all steps\n"
          "                             match: to from channel request_id route; do: a fault, ok, 202, or a status;\n"
-         "                             times 0: for ever; retry_after, delay_ms, accept, status, code, message\n"
-         "  POST /sandbox/reset        clears ledger and counters; tokens, script and settings stay");
+         "                             times 0: for ever; retry_after, delay_ms, accept, status, code, message,\n"
+         "                             failure: the code with which the message is not delivered; the routes token,\n"
+         "                             status and webhooks are matched only by name\n"
+         "  POST /sandbox/reset        clears ledger, events and counters; tokens, webhooks, script and settings stay");
 }
 
 static int set_auth(const char *value, void *at)
@@ -124,10 +144,12 @@ static int set_value(const struct option *option, const char *value, struct sett
     return -1;
 }
 
-/* find_option: a row of the table, or NULL with *ret_fault set if the name is that of a fault (FAULT_COUNT if not). */
-static const struct option *find_option(const char *name, enum fault *ret_fault)
+/* find_option: a row of the table, or NULL with *ret_fault set if the name is that of a fault (FAULT_COUNT if not) and
+ * *ret_knob if it is that of a knob (NULL if not). */
+static const struct option *find_option(const char *name, enum fault *ret_fault, const struct knob **ret_knob)
 {
     *ret_fault = FAULT_COUNT;
+    *ret_knob = strncmp(name, "--", 2) == 0 ? knob_find(name + 2) : NULL;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (strcmp(name, options[i].name) == 0) {
             return &options[i];
@@ -158,8 +180,9 @@ static int read_one(int argc, char **argv, int *at, struct settings *settings)
     memcpy(name, argument, length);
     name[length] = '\0';
     enum fault fault;
-    const struct option *option = find_option(name, &fault);
-    if (option == NULL && fault == FAULT_COUNT) {
+    const struct knob *knob = NULL;
+    const struct option *option = find_option(name, &fault, &knob);
+    if (option == NULL && knob == NULL && fault == FAULT_COUNT) {
         return complain("unknown flag", name);
     }
     if (option != NULL && option->kind == KIND_FLAG) {
@@ -172,6 +195,7 @@ static int read_one(int argc, char **argv, int *at, struct settings *settings)
         return complain("a value is missing after", name);
     }
     int result = option != NULL ? set_value(option, value, settings)
+                 : knob != NULL ? knob_set(knob, value, &settings->tuning)
                                 : units_parse_fraction(value, &settings->tuning.faults[fault]);
     return result == 0 ? 0 : complain("bad value for", name);
 }
@@ -183,9 +207,12 @@ enum settings_result settings_read(int argc, char **argv, struct settings *ret_s
         .threads = 1,
         .client_id = "sandbox",
         .client_secret = "sandbox-secret",
+        .webhook_secret = "",
         .seed = 1,
         .ledger_max = LEDGER_DEMAND,
         .ledger_bytes = 2048 * MEBIBYTE,
+        .events_max = EVENTS_DEMAND,
+        .events_bytes = 1024 * MEBIBYTE,
     };
     tuning_init(&settings.tuning);
     for (int at = 1; at < argc;) {

@@ -16,10 +16,13 @@ struct settings {
     int64_t threads;
     const char *client_id;
     const char *client_secret;
+    const char *webhook_secret; /* "" for none */
     enum token_auth token_auth;
     int64_t seed;
     int64_t ledger_max;
     int64_t ledger_bytes;
+    int64_t events_max;
+    int64_t events_bytes;
     bool keep_texts;
     struct tuning tuning; /* where it starts */
 };

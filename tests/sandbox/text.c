@@ -111,6 +111,12 @@ void text_json(struct text *text, const char *bytes, size_t length)
     text_add(text, "\"", 1);
 }
 
+void text_pair(struct text *text, const char *before, const char *string)
+{
+    text_say(text, before);
+    text_json(text, string, strlen(string));
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
     char line[1024];

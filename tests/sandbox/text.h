@@ -30,6 +30,9 @@ void text_say(struct text *text, const char *string);
 /* text_json: append a quoted JSON string; the bytes must be valid UTF-8. NULL becomes null. */
 void text_json(struct text *text, const char *bytes, size_t length);
 
+/* text_pair: append `before` as it is, then a C string as a JSON string. */
+void text_pair(struct text *text, const char *before, const char *string);
+
 /* text_printf: append formatted text, for places that are not hot. */
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

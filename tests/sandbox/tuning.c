@@ -1,12 +1,17 @@
 /* Tuning: what POST /sandbox/config can change under way, under the same names and ranges as the flags. */
 #include "tests/sandbox/tuning.h"
+#include "tests/sandbox/knob.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 void tuning_init(struct tuning *tuning)
 {
-    *tuning = (struct tuning){.token_seconds = 86400};
+    *tuning = (struct tuning){
+        .token_seconds = 86400,
+        .manners = {.retries = 5, .retry_us = 5000000, .timeout_us = 10000000},
+    };
+    odds_init(&tuning->odds);
 }
 
 bool tuning_is_sane(const struct tuning *tuning)
@@ -71,13 +76,14 @@ static int set_scalar(struct tuning *tuning, const char *name, const char *value
         tuning->outage = strcmp(value, "true") == 0;
         return tuning->outage || strcmp(value, "false") == 0 ? 0 : -1;
     }
-    return 1;
+    const struct knob *knob = knob_find(name);
+    return knob == NULL ? 1 : knob_set(knob, value, tuning);
 }
 
 static void set_member(void *context, const char *name, const struct json_object *value, struct problem *problem)
 {
     struct tuning *tuning = context;
-    if (strcmp(name, "revoke_tokens") == 0 || strcmp(name, "seed") == 0) {
+    if (strcmp(name, "revoke_tokens") == 0 || strcmp(name, "seed") == 0 || strcmp(name, "webhook_secret") == 0) {
         return; /* acts, not settings: control.c carries them out */
     }
     if (strcmp(name, "faults") == 0) {
@@ -122,8 +128,10 @@ void tuning_render(const struct tuning *tuning, struct text *out)
     }
     text_printf(out, ",\"observe_window\":\"%" PRId64 "us\",\"token_seconds\":%" PRId64, tuning->observe.width_us,
                 tuning->token_seconds);
-    text_printf(out, ",\"outage\":%s,\"retry_after_form\":\"%s\"}", tuning->outage ? "true" : "false",
+    text_printf(out, ",\"outage\":%s,\"retry_after_form\":\"%s\"", tuning->outage ? "true" : "false",
                 tuning->retry_as_date ? "date" : "seconds");
+    knob_render(tuning, out);
+    text_say(out, "}");
 }
 
 void tuner_get(struct tuner *tuner, struct tuning *ret_tuning)

@@ -3,12 +3,23 @@
 
 #include "tests/sandbox/body.h"
 #include "tests/sandbox/dice.h"
+#include "tests/sandbox/fate.h"
 #include "tests/sandbox/fault.h"
 #include "tests/sandbox/units.h"
 
 #include <pthread.h>
 
 #define TUNING_TOKEN_SECONDS_MAX (48 * 3600) /* what an OAuth client of the platform can be set to */
+
+/* How receipts are delivered. */
+struct manners {
+    struct latency delay; /* after the status they tell of */
+    double duplicates;
+    double shuffled; /* share of messages */
+    int64_t retries;
+    int64_t retry_us;
+    int64_t timeout_us;
+};
 
 /* Everything that can change while the sandbox runs. A value to copy. */
 struct tuning {
@@ -21,6 +32,8 @@ struct tuning {
     int64_t token_seconds;
     bool outage;
     bool retry_as_date;
+    struct odds odds;
+    struct manners manners;
 };
 
 void tuning_init(struct tuning *tuning);

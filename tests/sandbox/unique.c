@@ -1,5 +1,5 @@
-/* How many different request ids the ledger holds: an open-addressing set that compares the bytes themselves, as a
- * count of duplicates that could be wrong by a hash collision would be no evidence. */
+/* The ids that the ledger holds, to count the different ones and to find an entry: an open-addressing set that compares
+ * the bytes themselves, as a count of duplicates that could be wrong by a hash collision would be no evidence. */
 #include "tests/sandbox/unique.h"
 
 #include <stdlib.h>
@@ -47,18 +47,27 @@ static int grow(struct unique *set)
     return 0;
 }
 
-int unique_add(struct unique *set, const char *bytes, size_t length)
+int unique_add(struct unique *set, const char *bytes, size_t length, const void *owner)
 {
     if (3 * set->capacity <= 4 * set->count && grow(set) != 0) {
         return -1;
     }
-    struct unique_slot wanted = {bytes, (uint32_t)length, (uint32_t)hash_bytes(bytes, length)};
+    struct unique_slot wanted = {bytes, owner, (uint32_t)length, (uint32_t)hash_bytes(bytes, length)};
     struct unique_slot *slot = find_slot(set->slots, set->capacity, &wanted);
     if (slot->bytes == NULL) {
         *slot = wanted;
         set->count++;
     }
     return 0;
+}
+
+const void *unique_find(const struct unique *set, const char *bytes, size_t length)
+{
+    if (set->capacity == 0) {
+        return NULL;
+    }
+    struct unique_slot wanted = {bytes, NULL, (uint32_t)length, (uint32_t)hash_bytes(bytes, length)};
+    return find_slot(set->slots, set->capacity, &wanted)->owner;
 }
 
 void unique_clear(struct unique *set)

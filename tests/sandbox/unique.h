@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A set of byte strings it does not own: the bytes must stay where they are until unique_clear. Not thread-safe. */
+/* A set of byte strings it does not own, each with what belongs to it: the bytes must stay where they are until
+ * unique_clear. Not thread-safe. */
 struct unique_slot {
     const char *bytes;
+    const void *owner;
     uint32_t length;
     uint32_t hash;
 };
@@ -18,7 +20,10 @@ struct unique {
 };
 
 /* unique_add: 0, or -1 if memory ran out (the set is then as before). A string already present is not added again. */
-int unique_add(struct unique *set, const char *bytes, size_t length);
+int unique_add(struct unique *set, const char *bytes, size_t length, const void *owner);
+
+/* unique_find: the owner given with these bytes, or NULL. */
+const void *unique_find(const struct unique *set, const char *bytes, size_t length);
 void unique_clear(struct unique *set);
 
 #endif

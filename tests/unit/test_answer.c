@@ -1,5 +1,5 @@
 /* What is read out of an answer: Genesys' own bodies, OAuth's, a proxy's, and hostile ones. */
-#include "worker/answer.h"
+#include "common/answer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -143,12 +143,54 @@ static void names_and_channels_belong_together(void **state)
     assert_false(channel_has_phone_number(CHANNEL_OPEN) || channel_has_phone_number(CHANNEL_NONE));
 }
 
+static void test_a_person_is_named_the_same_whoever_writes_the_address(void **state)
+{
+    static const struct {
+        const char *text;
+        enum channel assumed;
+        const char *person, *code;
+    } table[] = {
+        {"sms:13175550199", CHANNEL_NONE, "sms:+13175550199", NULL},
+        {"+13175550199", CHANNEL_WHATSAPP, "whatsapp:+13175550199", NULL},
+        {"open:open:a", CHANNEL_NONE, "open:open:a", NULL},
+        {"open:a", CHANNEL_OPEN, "open:open:a", NULL},
+        {"web:contact", CHANNEL_NONE, "web:contact", NULL},
+        {"+13175550199", CHANNEL_NONE, NULL, "channel_unknown"},
+        {":+13175550199", CHANNEL_NONE, NULL, "channel_unknown"},
+        {"none:1", CHANNEL_NONE, NULL, "channel_unknown"},
+        {"", CHANNEL_NONE, NULL, "channel_unknown"},
+        {"sms:", CHANNEL_NONE, NULL, "address_missing"},
+        {"sms:12", CHANNEL_NONE, NULL, "address_invalid"},
+        {"web:1", CHANNEL_SMS, NULL, "address_invalid"},
+    };
+    char found[CHANNEL_PERSON_SIZE], longest[CHANNEL_PERSON_SIZE + 50];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct refusal why = {.code = ""};
+        int rc = channel_read_person(span_of(table[i].text), table[i].assumed, found, &why);
+
+        assert_int_equal(rc, table[i].person ? 0 : ERR_INVALID);
+        assert_string_equal(table[i].person ? found : why.code, table[i].person ? table[i].person : table[i].code);
+    }
+    memset(longest, 'x', sizeof(longest));
+    assert_int_equal(strlen(channel_person(CHANNEL_WHATSAPP, (struct span){longest, CHANNEL_ADDRESS_MAX}, found)),
+                     strlen("whatsapp:+") + CHANNEL_ADDRESS_MAX);
+    assert_true(strlen(channel_person(CHANNEL_SMS, (struct span){longest, sizeof(longest)}, found)) < sizeof(found));
+    assert_string_equal(channel_person(CHANNEL_NONE, span_of("a"), found), "");
+    assert_string_equal(channel_person(CHANNEL_SMS, (struct span){NULL, 0}, found), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_are_read_in_all_their_forms), cmocka_unit_test(an_absent_address_is_missing),
-        cmocka_unit_test(nul_bytes_are_no_part_of_an_address),   cmocka_unit_test(addresses_have_a_greatest_length),
-        cmocka_unit_test(no_refusal_repeats_the_address),        cmocka_unit_test(names_and_channels_belong_together),
+        cmocka_unit_test(test_a_person_is_named_the_same_whoever_writes_the_address),
+        cmocka_unit_test(addresses_are_read_in_all_their_forms),
+        cmocka_unit_test(an_absent_address_is_missing),
+        cmocka_unit_test(nul_bytes_are_no_part_of_an_address),
+        cmocka_unit_test(addresses_have_a_greatest_length),
+        cmocka_unit_test(no_refusal_repeats_the_address),
+        cmocka_unit_test(names_and_channels_belong_together),
     };
 
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

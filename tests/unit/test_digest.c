@@ -48,6 +48,50 @@ static void the_short_hash_is_the_beginning_of_the_long_one(void **state)
     assert_true(digest_hash64("abd", 3) != hash);
 }
 
+struct hmac_case {
+    char key_byte; /* repeated key_len times; 0: the key is 1, 2, 3 ... */
+    size_t key_len;
+    const char *key, *data;
+    const char *mac;
+};
+
+/* RFC 4231, test cases 1 to 4, 6 and 7 (5 is about a cut one). */
+static const struct hmac_case hmac_cases[] = {
+    {0x0b, 20, NULL, "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+    {0, 0, "Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+    {(char)0xaa, 20, NULL,
+     "\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd"
+     "\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd",
+     "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+    {0, 25, NULL,
+     "\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd"
+     "\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd\xcd",
+     "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
+    {(char)0xaa, 131, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
+     "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+    {(char)0xaa, 131, NULL,
+     "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be hashed "
+     "before being used by the HMAC algorithm.",
+     "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+};
+
+static void macs_are_those_of_the_rfc(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hmac_cases); i++) {
+        const struct hmac_case *row = &hmac_cases[i];
+        size_t key_len = row->key ? strlen(row->key) : row->key_len;
+        uint8_t mac[DIGEST_SIZE], expected[DIGEST_SIZE];
+        char key[131];
+
+        for (size_t at = 0; at < key_len; at++)
+            key[at] = row->key ? row->key[at] : row->key_byte ? row->key_byte : (char)(at + 1);
+        assert_true(digest_from_hex(row->mac, strlen(row->mac), expected));
+        digest_hmac_sha256(key, key_len, row->data, strlen(row->data), mac);
+        assert_memory_equal(mac, expected, DIGEST_SIZE);
+    }
+}
+
 struct base64_case {
     const char *bytes;
     size_t len;
@@ -103,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_are_those_of_the_standard),
         cmocka_unit_test(the_short_hash_is_the_beginning_of_the_long_one),
+        cmocka_unit_test(macs_are_those_of_the_rfc),
         cmocka_unit_test(base64_is_that_of_the_rfc),
         cmocka_unit_test(base64_of_many_bytes_is_padded_only_at_the_end),
     };

@@ -10,7 +10,7 @@
 enum program { THIS = 1, OTHER = 2 };
 
 static struct target {
-    char *name, *level, *secret, *url, *other;
+    char *name, *level, *secret, *password, *url, *other;
     int64_t count, wait_ms;
     struct rate rate;
     bool quick;
@@ -23,6 +23,7 @@ static const struct option rows[] = {
     {"level", "T_LEVEL", OPTION_TEXT, AT(level), .fallback = "low", .choices = "low|middle|high", .value = "LEVEL",
      .help = "a choice"},
     {NULL, "T_SECRET", OPTION_SECRET, AT(secret), .help = "a secret"},
+    {"password-file", "T_PASSWORD", OPTION_SECRET, AT(password), .value = "FILE", .help = "a secret with a flag"},
     {"url", "T_URL", OPTION_TEXT, AT(url), .value = "URL", .help = "may hold a password"},
     {"count", "T_COUNT", OPTION_NUMBER, AT(count), .fallback = "3", .min = 1, .max = 100, .value = "N",
      .help = "a number"},
@@ -75,8 +76,9 @@ static int load_words(int argc, const char *const *argv)
 
 static int clear(void **state)
 {
-    static const char *const names[] = {"HERALD_CONFIG", "T_NAME", "T_LEVEL", "T_SECRET", "T_SECRET_FILE", "T_URL",
-                                        "T_COUNT",       "T_WAIT", "T_RATE",  "T_QUICK",  "T_OTHER"};
+    static const char *const names[] = {"HERALD_CONFIG", "T_NAME",          "T_LEVEL", "T_SECRET", "T_SECRET_FILE",
+                                        "T_PASSWORD",    "T_PASSWORD_FILE", "T_URL",   "T_COUNT",  "T_WAIT",
+                                        "T_RATE",        "T_QUICK",         "T_OTHER"};
     static const char *const files[] = {"a.ini", "b.ini", "secret"};
 
     (void)state;
@@ -261,6 +263,25 @@ static void a_secret_comes_from_its_variable_or_its_file(void **state)
     assert_string_equal(target.secret, "from variable");
 }
 
+static void the_flag_and_the_line_of_a_secret_name_its_file(void **state)
+{
+    char config[128];
+
+    (void)state;
+    (void)write_file("secret", "one\ttwo\n three \n");
+    (void)snprintf(config, sizeof(config), "password-file = %s/secret\n", folder);
+    (void)setenv("HERALD_CONFIG", write_file("a.ini", config), 1);
+    assert_int_equal(LOAD("--name", "x"), 0);
+    assert_string_equal(target.password, "one\ttwo\n three ");
+    (void)setenv("T_PASSWORD", "from variable", 1);
+    assert_int_equal(LOAD("--name", "x"), 0);
+    assert_string_equal(target.password, "from variable");
+    assert_int_equal(LOAD("--password-file", path_of("secret")), 0);
+    assert_string_equal(target.password, "one\ttwo\n three ");
+    assert_int_equal(LOAD("--password-file", "/nowhere/secret"), ERR_INVALID);
+    says("--password-file: cannot read /nowhere/secret");
+}
+
 static void a_secret_file_that_cannot_be_used_is_named(void **state)
 {
     char large[5000];
@@ -341,6 +362,7 @@ int main(void)
         cmocka_unit_test_teardown(a_bad_line_of_the_file_is_named_by_its_number_the_first_one_first, clear),
         cmocka_unit_test_teardown(a_file_may_have_lines_for_other_programs, clear),
         cmocka_unit_test_teardown(a_secret_comes_from_its_variable_or_its_file, clear),
+        cmocka_unit_test_teardown(the_flag_and_the_line_of_a_secret_name_its_file, clear),
         cmocka_unit_test_teardown(a_secret_file_that_cannot_be_used_is_named, clear),
         cmocka_unit_test_teardown(secrets_are_never_shown, clear),
     };

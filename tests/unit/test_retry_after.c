@@ -1,5 +1,5 @@
 /* The Retry-After header: seconds, three forms of a date, and everything else. */
-#include "worker/retry_after.h"
+#include "common/retry_after.h"
 
 #include "tests/unit/unit.h"
 

@@ -173,6 +173,21 @@ static void the_other_programs_settings_are_unknown_flags_but_known_lines(void *
     options_clear(&set, 1);
 }
 
+static void webhook_secrets_are_taken_apart_at_white_space(void **state)
+{
+    char text[] = " \tnew-secret\r\nold-secret  oldest\n";
+    const struct settings some = {.webhook_secrets = text}, none = {.webhook_secrets = NULL};
+
+    (void)state;
+    assert_true(span_is(settings_webhook_secret(&some, 0), "new-secret"));
+    assert_true(span_is(settings_webhook_secret(&some, 1), "old-secret"));
+    assert_true(span_is(settings_webhook_secret(&some, 2), "oldest"));
+    assert_null(settings_webhook_secret(&some, 3).data);
+    assert_null(settings_webhook_secret(&some, 4).data);
+    assert_null(settings_webhook_secret(&none, 0).data);
+    assert_null(settings_webhook_secret(&(struct settings){.webhook_secrets = text + strlen(text)}, 0).data);
+}
+
 struct duration_case {
     const char *text;
     int64_t ms; /* -1: not a duration */
@@ -218,6 +233,7 @@ int main(void)
         cmocka_unit_test_teardown(numbers_and_times_have_bounds_and_the_message_names_the_flag, clear),
         cmocka_unit_test(hosts_come_from_the_region_or_the_urls),
         cmocka_unit_test(durations_have_a_unit),
+        cmocka_unit_test(webhook_secrets_are_taken_apart_at_white_space),
         cmocka_unit_test(names_too_long_for_a_url_are_refused_not_cut),
         cmocka_unit_test(the_other_programs_settings_are_unknown_flags_but_known_lines),
     };

@@ -64,6 +64,23 @@ static void well_formed_bytes_are_told_from_others_and_counted_in_utf16_units(vo
     }
 }
 
+static void a_text_that_was_cut_is_repaired(void **state)
+{
+    static const struct {
+        const char *bytes, *repaired;
+    } texts[] = {
+        {"", ""}, {"abc", "abc"}, {"a\xc3", "a?"}, {"a\xe2\x82", "a??"}, {"\xff\xe2\x82\xac\xff", "?\xe2\x82\xac?"},
+    };
+    char text[16];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        memcpy(text, texts[i].bytes, strlen(texts[i].bytes) + 1);
+        utf8_repair(text);
+        assert_string_equal(text, texts[i].repaired);
+    }
+}
+
 static void a_code_point_and_its_size_come_out(void **state)
 {
     size_t size;
@@ -90,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(well_formed_bytes_are_told_from_others_and_counted_in_utf16_units),
+        cmocka_unit_test(a_text_that_was_cut_is_repaired),
         cmocka_unit_test(a_code_point_and_its_size_come_out),
         cmocka_unit_test(a_nul_byte_is_a_character_like_any_other),
     };

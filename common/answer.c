@@ -1,10 +1,10 @@
-#include "worker/answer.h"
+#include "common/answer.h"
 
 #include <string.h>
 
 #include "common/json.h"
+#include "common/retry_after.h"
 #include "common/utf8.h"
-#include "worker/retry_after.h"
 
 #define LINE_MAX_BYTES 4096 /* of a body that is not JSON: what is read of a line, and of the body in all */
 

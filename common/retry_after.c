@@ -1,4 +1,4 @@
-#include "worker/retry_after.h"
+#include "common/retry_after.h"
 
 #include <string.h>
 #include <time.h>

@@ -5,8 +5,8 @@
  * are printable ASCII without blanks, quotes or backslashes; an error message may hold quotes and backslashes, which
  * the writer of JSON or of a log line escapes. An error message may also repeat an address or a text of the request:
  * mask it before it goes to a log. */
-#ifndef HERALD_WORKER_ANSWER_H
-#define HERALD_WORKER_ANSWER_H
+#ifndef HERALD_COMMON_ANSWER_H
+#define HERALD_COMMON_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

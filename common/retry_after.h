@@ -1,7 +1,7 @@
 /* The Retry-After header of an answer (RFC 9110, section 10.2.3): a number of seconds, or an HTTP-date (section 5.6.7)
  * in any of its three forms. Genesys sends seconds; a proxy before it may send a date. */
-#ifndef HERALD_WORKER_RETRY_AFTER_H
-#define HERALD_WORKER_RETRY_AFTER_H
+#ifndef HERALD_COMMON_RETRY_AFTER_H
+#define HERALD_COMMON_RETRY_AFTER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,141 @@
+#include "producer/gateway/intake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/audit.h"
+#include "common/digest.h"
+
+/* The message's own key, else the request's with the place in it, else the id that the client gave. */
+static void make_key(struct intake *intake, const struct intake_rules *rules, size_t index)
+{
+    struct span own = {NULL, 0};
+    struct buf text;
+
+    own.data = json_text(json_get(intake->envelope.json, "idempotency_key"), &own.len);
+    buf_init(&text, ENVELOPE_MAX_BYTES);
+    if (own.len > 0)
+        buf_add(&text, own.data, own.len);
+    else if (rules->request_key)
+        buf_printf(&text, "\xff%s\n%zu\n%s", rules->client, index, rules->request_key); /* in no text is this byte */
+    else if (intake->envelope.has_own_id)
+        buf_text(&text, intake->envelope.id);
+    intake->offer.has_key = text.len > 0;
+    if (intake->offer.has_key)
+        store_key_of(intake->offer.campaign[0] ? intake->offer.campaign : NULL, (struct span){buf_str(&text), text.len},
+                     intake->offer.message.key);
+    buf_clear(&text);
+}
+
+/* Two messages are the same when they say the same to the same person: the payload, or what it was made of. */
+static void make_print(struct intake *intake, const struct json *composed)
+{
+    uint8_t digest[DIGEST_SIZE];
+
+    buf_reset(&intake->bytes);
+    if (composed)
+        compose_print(composed, &intake->bytes);
+    else
+        json_print(envelope_payload(&intake->envelope), &intake->bytes);
+    digest_sha256(buf_str(&intake->bytes), intake->bytes.len, digest);
+    memcpy(intake->offer.print, digest, STORE_PRINT_SIZE);
+    buf_reset(&intake->bytes);
+}
+
+/* The field as the client wrote it: a bare payload's are at the top. */
+static void point_into_bare(struct refusal *why)
+{
+    static const char prefix[] = "/payload";
+    size_t len = strlen(why->field);
+
+    if (strncmp(why->field, prefix, sizeof(prefix) - 1) == 0)
+        memmove(why->field, why->field + sizeof(prefix) - 1, len - (sizeof(prefix) - 1) + 1);
+}
+
+/* The envelope out of what was asked for; on a refusal it stays what it was. */
+static int compose_envelope(struct intake *intake, const struct intake_rules *rules, int64_t now_ms,
+                            struct refusal *why)
+{
+    const struct envelope_rules envelope_rules = {.origins = rules->origins};
+    struct envelope *envelope = &intake->envelope, asked = *envelope;
+    struct buf text;
+    int rc;
+
+    buf_init(&text, ENVELOPE_MAX_BYTES);
+    rc = compose(rules->composer, &asked, now_ms, &text, why);
+    if (rc == 0) {
+        rc = envelope_read(envelope, buf_str(&text), text.len, &envelope_rules, now_ms, why);
+        envelope->has_own_id = asked.has_own_id;
+        if (rc != 0)
+            compose_point(why);
+        else
+            make_print(intake, asked.json);
+        envelope_clear(&asked);
+    }
+    buf_clear(&text);
+    return rc;
+}
+
+static void write_audit(struct intake *intake, const char *client, int64_t now_ms)
+{
+    char actor[AUDIT_ACTOR_MAX + 1];
+    const struct audit_by by = {.actor = actor};
+    const struct audit_action action = {
+        .what = "enqueue",
+        .by = &by,
+        .at_ms = now_ms,
+        .id = intake->offer.id,
+        .campaign = intake->offer.campaign,
+        .count = -1,
+    };
+
+    (void)snprintf(actor, sizeof(actor), "gateway:%s", client);
+    audit_action_write(&action, &intake->audit);
+    intake->offer.audit = (struct span){intake->audit.data, intake->audit.len};
+}
+
+int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
+                struct refusal *why)
+{
+    const struct envelope_rules envelope_rules = {.origins = rules->origins};
+    struct envelope *envelope = &ret->envelope;
+    char ticket[ID_SIZE];
+    bool is_composed;
+    int rc;
+
+    *ret = (struct intake){.offer = {.has_key = false}};
+    buf_init(&ret->bytes, JSON_MAX_BYTES);
+    buf_init(&ret->audit, AUDIT_ACTION_MAX);
+    rc = envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why);
+    is_composed = rc != 0 && rules->composer && compose_is_wanted(envelope, why);
+    if (is_composed)
+        rc = compose_envelope(ret, rules, now_ms, why);
+    else if (rc != 0 && envelope->was_bare)
+        point_into_bare(why);
+    if (rc != 0)
+        return ERR_INVALID;
+    ret->offer.id = envelope->id;
+    ret->offer.campaign = envelope->campaign;
+    ret->offer.message.priority = envelope->priority;
+    ret->offer.message.due_ms = envelope->send_at_ms;
+    ret->offer.message.person = span_of(content_person(&envelope->content, ret->person));
+    make_key(ret, rules, index);
+    if (ret->offer.has_key && !is_composed)
+        make_print(ret, NULL);
+    json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
+    envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
+    id_new(ticket, now_ms);
+    envelope_write(envelope, ticket, &ret->bytes);
+    if (ret->bytes.overflow)
+        return refuse(why, "json_invalid", "", "the message is too large");
+    ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};
+    write_audit(ret, rules->client, now_ms);
+    return 0;
+}
+
+void intake_clear(struct intake *intake)
+{
+    envelope_clear(&intake->envelope);
+    buf_clear(&intake->bytes);
+    buf_clear(&intake->audit);
+}

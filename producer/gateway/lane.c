@@ -1,0 +1,380 @@
+#include "producer/gateway/lane.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "producer/command.h"
+#include "producer/gateway/compose.h"
+#include "producer/gateway/exchange_mhd.h"
+#include "producer/gateway/gather.h"
+
+#define TICK_MS          1000
+#define SILENT_S         30   /* nothing at all in the middle of a request for so long, likewise */
+#define CONNECTION_BYTES 4096 /* of memory for one connection: its headers, and what is read of a body at a time */
+#define BODIES_MAX       (INT64_C(128) << 20) /* bytes in memory at once */
+#define FINAL_TURNS      16                   /* to write the last answers before the connections are closed */
+
+struct visitors {
+    struct visitor *oldest, *newest;
+};
+
+struct lane {
+    struct gateway *gateway;
+    struct MHD_Daemon *daemon;
+    struct store *store;
+    struct gather *gather;
+    struct composer *composer;
+    int epoll_fd; /* borrowed from the daemon */
+    int wake_fd;
+    pthread_t thread;
+    bool is_running;
+
+    /* Of the lane's own thread. */
+    struct waiting waiting, orphans;
+    struct visitors idle, busy;
+    int under_way;
+    int64_t held_bytes; /* of bodies that are coming in or being answered */
+    bool has_resumed, is_stopping, is_over;
+    int64_t stop_due_ms;
+    int64_t sweep_due_ms; /* -1: nothing waits */
+
+    pthread_mutex_t lock; /* guards the posts */
+    struct lane_post *first_post, *last_post;
+};
+
+/* --- what an exchange asks of its lane --- */
+
+struct store *lane_store(struct lane *lane)
+{
+    return lane->store;
+}
+
+struct gather *lane_gather(struct lane *lane)
+{
+    return lane->gather;
+}
+
+struct gateway *lane_gateway(struct lane *lane)
+{
+    return lane->gateway;
+}
+
+struct composer *lane_composer(struct lane *lane)
+{
+    return lane->composer;
+}
+
+struct waiting *lane_waiting(struct lane *lane)
+{
+    return &lane->waiting;
+}
+
+struct waiting *lane_orphans(struct lane *lane)
+{
+    return &lane->orphans;
+}
+
+void lane_count(struct lane *lane, int by)
+{
+    lane->under_way += by;
+}
+
+bool lane_is_stopping(const struct lane *lane)
+{
+    return lane->is_stopping;
+}
+
+bool lane_is_over(const struct lane *lane)
+{
+    return lane->is_over;
+}
+
+bool lane_hold_bytes(struct lane *lane, int64_t bytes)
+{
+    if (bytes > 0 && lane->held_bytes + bytes > BODIES_MAX)
+        return false;
+    lane->held_bytes += bytes;
+    return true;
+}
+
+void lane_note_resumed(struct lane *lane)
+{
+    lane->has_resumed = true;
+}
+
+static struct visitors *list_of(struct lane *lane, const struct visitor *visitor)
+{
+    return visitor->exchange ? &lane->busy : &lane->idle;
+}
+
+void lane_add_visitor(struct lane *lane, struct visitor *visitor)
+{
+    struct visitors *list = list_of(lane, visitor);
+
+    visitor->since_ms = clock_mono_ms();
+    visitor->older = list->newest;
+    visitor->newer = NULL;
+    if (list->newest)
+        list->newest->newer = visitor;
+    else
+        list->oldest = visitor;
+    list->newest = visitor;
+}
+
+void lane_remove_visitor(struct lane *lane, struct visitor *visitor)
+{
+    struct visitors *list = list_of(lane, visitor);
+
+    if (visitor->older)
+        visitor->older->newer = visitor->newer;
+    else
+        list->oldest = visitor->newer;
+    if (visitor->newer)
+        visitor->newer->older = visitor->older;
+    else
+        list->newest = visitor->older;
+}
+
+void lane_move_visitor(struct lane *lane, struct visitor *visitor, struct exchange *exchange)
+{
+    lane_remove_visitor(lane, visitor);
+    visitor->exchange = exchange;
+    lane_add_visitor(lane, visitor);
+}
+
+/* --- its loop --- */
+
+void lane_wake(struct lane *lane)
+{
+    (void)eventfd_write(lane->wake_fd, 1); /* fails only when 2^64 wakes are waiting */
+}
+
+void lane_post(struct lane *lane, struct lane_post *post)
+{
+    post->next = NULL;
+    (void)pthread_mutex_lock(&lane->lock);
+    if (lane->last_post)
+        lane->last_post->next = post;
+    else
+        lane->first_post = post;
+    lane->last_post = post;
+    (void)pthread_mutex_unlock(&lane->lock);
+    lane_wake(lane);
+}
+
+static void run_posts(struct lane *lane)
+{
+    struct lane_post *post, *next;
+
+    (void)pthread_mutex_lock(&lane->lock);
+    post = lane->first_post;
+    lane->first_post = lane->last_post = NULL;
+    (void)pthread_mutex_unlock(&lane->lock);
+    for (; post; post = next) {
+        next = post->next; /* running it may free it */
+        post->run(post->context);
+    }
+}
+
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+    return b_ms >= 0 && b_ms < a_ms ? b_ms : a_ms;
+}
+
+static int64_t wait_ms(const struct lane *lane)
+{
+    MHD_UNSIGNED_LONG_LONG daemon_ms = 0;
+    int64_t ms = sooner(TICK_MS, store_wait_ms(lane->store));
+
+    if (MHD_get_timeout(lane->daemon, &daemon_ms) == MHD_YES)
+        ms = sooner(ms, daemon_ms > INT_MAX ? INT_MAX : (int64_t)daemon_ms);
+    return ms;
+}
+
+static void wait_for_something(struct lane *lane)
+{
+    struct pollfd polled[] = {
+        {.fd = lane->epoll_fd, .events = POLLIN},
+        {.fd = lane->wake_fd, .events = POLLIN},
+        {.fd = store_fd(lane->store), .events = POLLIN},
+    };
+
+    if (store_wants_write(lane->store))
+        polled[2].events |= POLLOUT;
+    /* If it fails, everything only runs sooner than it has to. */
+    if (poll(polled, 3, (int)wait_ms(lane)) > 0 && polled[1].revents != 0) {
+        eventfd_t wakes = 0;
+
+        (void)eventfd_read(lane->wake_fd, &wakes); /* before the turn, so that a wake during it counts again */
+    }
+}
+
+/* MHD finds it closed and ends it; one that is closed already needs nothing. */
+static void hang_up(const struct visitor *visitor)
+{
+    (void)shutdown(visitor->fd, SHUT_RDWR);
+}
+
+/* Connections that ask for nothing. MHD's own time-out knows only silence, not headers at a byte a second. */
+static void close_idle(struct lane *lane, int64_t now_ms)
+{
+    int64_t latest_ms = lane->is_stopping ? now_ms : now_ms - lane->gateway->settings->idle_timeout_ms;
+
+    for (const struct visitor *visitor = lane->idle.oldest; visitor && visitor->since_ms <= latest_ms;
+         visitor = visitor->newer)
+        hang_up(visitor);
+}
+
+/* Likewise a body at a byte a second, and an answer that is not fetched. */
+static void close_slow(struct lane *lane, int64_t now_ms)
+{
+    for (const struct visitor *visitor = lane->busy.oldest; visitor; visitor = visitor->newer) {
+        if (exchange_is_too_slow(visitor->exchange, now_ms))
+            hang_up(visitor);
+    }
+}
+
+static void begin_to_stop(struct lane *lane, int64_t now_ms)
+{
+    MHD_socket listening = MHD_quiesce_daemon(lane->daemon);
+
+    if (listening != MHD_INVALID_SOCKET)
+        (void)close(listening); /* the lane's own copy */
+    lane->is_stopping = true;
+    lane->stop_due_ms = now_ms + lane->gateway->settings->drain_ms;
+}
+
+static void look_at_clock(struct lane *lane)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (!lane->is_stopping && atomic_load(&lane->gateway->is_stopping))
+        begin_to_stop(lane, now_ms);
+    close_idle(lane, now_ms);
+    close_slow(lane, now_ms);
+    (void)exchange_sweep(&lane->waiting, now_ms, false); /* looked at once a tick, which is close enough */
+}
+
+static void turn(struct lane *lane)
+{
+    struct reason why = {""};
+
+    do {
+        lane->has_resumed = false;
+        (void)MHD_run(lane->daemon); /* refuses only daemons that have a thread or were stopped */
+        gather_flush(lane->gather);
+        (void)store_pump(lane->store, &why); /* its log says what is wrong, and those who ask are told */
+        gather_flush(lane->gather);
+    } while (lane->has_resumed);
+}
+
+static bool has_ended(const struct lane *lane)
+{
+    if (!lane->is_stopping)
+        return false;
+    return lane->under_way == 0 || clock_mono_ms() >= lane->stop_due_ms || atomic_load(&lane->gateway->is_hurried);
+}
+
+static void *run(void *argument)
+{
+    struct lane *lane = argument;
+    int64_t looked_ms = 0;
+
+    while (!has_ended(lane)) {
+        wait_for_something(lane);
+        run_posts(lane);
+        turn(lane);
+        if (clock_mono_ms() - looked_ms >= TICK_MS || atomic_load(&lane->gateway->is_stopping)) {
+            look_at_clock(lane);
+            looked_ms = clock_mono_ms();
+        }
+    }
+    lane->is_over = true;
+    (void)exchange_sweep(&lane->waiting, 0, true);
+    for (int i = 0; i < FINAL_TURNS; i++)
+        (void)MHD_run(lane->daemon);
+    return NULL;
+}
+
+/* --- start and end --- */
+
+static int start_daemon(struct lane *lane, const struct lane_config *config, struct reason *why)
+{
+    const union MHD_DaemonInfo *info;
+    int fd = fcntl(config->listen_fd, F_DUPFD_CLOEXEC, 0); /* MHD closes it */
+
+    if (fd >= 0)
+        lane->daemon =
+            MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, exchange_on_request, lane,
+                             MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, lane,
+                             MHD_OPTION_NOTIFY_CONNECTION, exchange_on_connection, lane, MHD_OPTION_CONNECTION_LIMIT,
+                             config->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENT_S,
+                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
+                             exchange_unescape, lane, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                             MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    info = lane->daemon ? MHD_get_daemon_info(lane->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (!info) {
+        reason_set(why, "cannot start the HTTP server: %s", strerror(errno));
+        return ERR_IO;
+    }
+    lane->epoll_fd = info->epoll_fd;
+    return 0;
+}
+
+void lane_destroy(struct lane *lane)
+{
+    run_posts(lane);
+    if (lane->daemon)
+        MHD_stop_daemon(lane->daemon);
+    gather_destroy(lane->gather); /* tells those who wait, so that nothing is left */
+    store_close(lane->store);
+    exchange_end_orphans(&lane->orphans);
+    composer_destroy(lane->composer);
+    if (lane->wake_fd >= 0)
+        (void)close(lane->wake_fd);
+    (void)pthread_mutex_destroy(&lane->lock);
+    free(lane);
+}
+
+int lane_start(struct lane **ret, const struct lane_config *config, struct reason *why)
+{
+    struct lane *lane = mem_zalloc(1, sizeof(*lane));
+    int rc;
+
+    lane->gateway = config->gateway;
+    lane->composer = composer_create(config->gateway->templates, config->gateway->settings->origins);
+    (void)pthread_mutex_init(&lane->lock, NULL); /* never fails with default attributes on Linux */
+    lane->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rc = command_open_store(config->gateway->settings, &lane->store, why); /* whoever comes first is served */
+    if (rc == 0) {
+        lane->gather = gather_create(lane->store);
+        rc = start_daemon(lane, config, why);
+    }
+    if (rc == 0 && (lane->wake_fd < 0 || pthread_create(&lane->thread, NULL, run, lane) != 0)) {
+        reason_set(why, "the system gives no more threads or descriptors");
+        rc = ERR_LIMIT;
+    }
+    if (rc != 0) {
+        lane_destroy(lane);
+        return rc;
+    }
+    *ret = lane;
+    return 0;
+}
+
+void lane_join(struct lane *lane)
+{
+    lane_wake(lane);
+    (void)pthread_join(lane->thread, NULL);
+}
