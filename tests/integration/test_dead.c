@@ -880,7 +880,7 @@ static void test_who_pauses_a_campaign_is_in_the_audit_when_it_changes_something
     assert_int_equal(
         store_set_campaign(fixture->store, "spring", STORE_CANCELLED_FOR_GOOD, &by, &moved, PATIENCE_MS, &why), 0);
     assert_int_equal(store_set_campaign(fixture->store, "spring", STORE_RUNNING, &by, &moved, PATIENCE_MS, &why),
-                     ERR_INVALID);
+                     ERR_STATE);
     assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 2);
 }
 
