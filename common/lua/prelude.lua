@@ -185,8 +185,10 @@ local function count_letter(reason, campaign, channel, at, by)
   sums_of.hour[hour] = (sums_of.hour[hour] or 0) + by
   sums_of.campaign[campaign] = (sums_of.campaign[campaign] or 0) + by
 end
+-- `at` is text, and so are other numbers in steps that many letters go through: each that is not would be printed anew
+-- for every call.
 local function keep_letter(document, reason, campaign, channel, code, id, at)
-  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. string.format('%.0f', at) .. ' ' .. #document
+  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. at .. ' ' .. #document
   local ticket = call('XADD', key('dead:index'), '*', 'm', about)
   call('HSET', key('dead:letters'), ticket, document)
   count_letter(reason, campaign, channel, at, 1)

@@ -36,7 +36,7 @@ local function bury(message, envelope)
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
     whole(herald.attempts, 0) .. ',"deaths":' .. whole(herald.deaths, 1) .. ',"envelope":' .. mark(envelope) .. '}'
   local letter = keep_letter(document, 'outcome_unknown', name_or_none(campaign, 64), channel_of(message), '',
-    name_or_none(id, 128), now)
+    name_or_none(id, 128), string.format('%.0f', now))
   if id ~= '' then
     redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', now, 'reason', 'outcome_unknown', 'campaign', campaign,
       'attempts', whole(herald.attempts, 0), 'letter', letter)

@@ -45,7 +45,7 @@ enum name { NAME_A, NAME_B, GHOST, NAME_COUNT }; /* GHOST: what A's first life l
 enum life { A1, A2, B1, LIFE_COUNT };            /* A2 is another process under A's name */
 enum lease { NO_LEASE, LEASE, LEASE_PAST };
 enum campaign { NO_CAMPAIGN, STATELESS, RUNNING, PAUSED, CANCELLED_FOR_GOOD };
-enum record { NO_RECORD, RECORD_SENT, RECORD_DEAD, RECORD_ACCEPTED, RECORD_PURGED };
+enum record { NO_RECORD, RECORD_SENT, RECORD_DEAD, RECORD_ACCEPTED, RECORD_PURGED, RECORD_CANCELLED };
 
 static const char *const names[] = {[NAME_A] = "A", [NAME_B] = "B", [GHOST] = "A~a2"};
 static const char *const instances[] = {[A1] = "a1", [A2] = "a2", [B1] = "b1"};
@@ -224,11 +224,9 @@ static void expect_look(const struct world *world, char out[LOOK_MAX])
     static const int by_name[] = {NAME_A, GHOST, NAME_B}; /* `A`, `A~a2`, `B` */
     static const char *const campaign_states[] = {
         [STATELESS] = "-", [RUNNING] = "running", [PAUSED] = "paused", [CANCELLED_FOR_GOOD] = "cancelled"};
-    static const char *const records[] = {[NO_RECORD] = "-",
-                                          [RECORD_SENT] = "sent",
-                                          [RECORD_DEAD] = "dead",
-                                          [RECORD_ACCEPTED] = "accepted",
-                                          [RECORD_PURGED] = "purged"};
+    static const char *const records[] = {[NO_RECORD] = "-",          [RECORD_SENT] = "sent",
+                                          [RECORD_DEAD] = "dead",     [RECORD_ACCEPTED] = "accepted",
+                                          [RECORD_PURGED] = "purged", [RECORD_CANCELLED] = "cancelled"};
     const struct counts *counts = &world->counts;
     char ticket[32];
     int used = expect_place(world, out, 0);
@@ -310,6 +308,15 @@ static void check_status(struct model *model)
     expect_number(model, "in flight", status.in_flight, world->place == FLIGHT);
     expect_number(model, "uncounted", places - store_counter(status.counters, status.counter_count, "accepted"),
                   1 - world->counts.accepted);
+}
+
+/* Its campaign is cancelled: a state that somebody may ask for says so. */
+static void end_cancelled(struct world *world)
+{
+    world->place = CANCELLED;
+    world->counts.cancelled++;
+    if (world->record != NO_RECORD && world->record != RECORD_SENT)
+        world->record = RECORD_CANCELLED;
 }
 
 /* --- short forms --- */
@@ -493,8 +500,7 @@ static int look_at(struct world *world, int life, bool adopts)
         return STORE_WITHDRAWN;
     }
     if (world->campaign == CANCELLED_FOR_GOOD) {
-        world->place = CANCELLED;
-        world->counts.cancelled++;
+        end_cancelled(world);
         return STORE_CANCELLED;
     }
     if (world->campaign == PAUSED) {
@@ -813,8 +819,7 @@ static void set_campaign(struct model *model, enum store_campaign_state state, e
     if (moves && to == RUNNING)
         world->place = READY;
     if (moves && to == CANCELLED_FOR_GOOD) {
-        world->place = CANCELLED;
-        world->counts.cancelled++;
+        end_cancelled(world);
     }
 }
 
