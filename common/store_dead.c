@@ -235,12 +235,14 @@ void store_dead_take(struct store *store, struct store_take_run *run, const stru
     struct kind *kinds = mem_zalloc(count, sizeof(*kinds));
     size_t *kind_of = mem_zalloc(count, sizeof(*kind_of));
     size_t kind_count = sort_into_kinds(items, count, kinds, kind_of);
+    char name[sizeof(run->name) + 8];
 
     request->call.taken = done;
     request->context = context;
     request->count = (int64_t)count;
-    request_text(request, run->name);
-    request_number(request, ++run->step);
+    (void)snprintf(name, sizeof(name), "%s:%lld", run->name, (long long)(++run->step % STORE_TAKE_STEPS));
+    request_text(request, name); /* where the answer is kept, until the step after the next */
+    request_number(request, run->step);
     request_number(request, store_limits(store)->keep_ms);
     request_number(request, store_limits(store)->audit_max);
     request_number(request, (int64_t)kind_count);

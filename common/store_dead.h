@@ -74,10 +74,12 @@ typedef void (*store_documents_fn)(void *context, int rc, const struct span *doc
 void store_dead_documents(struct store *store, const struct store_letter *letters, size_t count,
                           store_documents_fn done, void *context);
 
-/* One run of replaying or purging. */
+/* One run of replaying or purging. At most so many of its steps may be without an answer at once. */
+#define STORE_TAKE_STEPS 2
+
 struct store_take_run {
     char name[24]; /* store_take_begin: chance, so that a step sent twice is told from another's */
-    int64_t step;  /* counted up by store_dead_take; one step at a time */
+    int64_t step;  /* counted up by store_dead_take */
     bool is_purge, is_edited;
     const struct audit_by *by;
 };

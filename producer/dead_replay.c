@@ -27,16 +27,22 @@ struct step {
     struct buf bytes;
 };
 
+/* A step that Redis was asked for. */
+struct asked {
+    struct run *run;
+    size_t count; /* 0: it is answered */
+    struct item items[DEAD_BATCH_MAX];
+};
+
 struct run {
     struct store *store;
     const struct dead_job *job;
     struct dead_tally *tally;
     struct dead_walk *walk;
     struct store_take_run take;
-    struct step next;                  /* being made */
-    struct item asked[DEAD_BATCH_MAX]; /* asked for, without an answer */
-    size_t asked_count;
-    int rc;            /* of the last answer */
+    struct step next; /* being made */
+    struct asked asked[STORE_TAKE_STEPS];
+    int rc;            /* of an answer that was none */
     int64_t window_ms; /* when the pace's window began, monotonic; its allowance used so far: */
     int64_t window_used;
     struct reviver reviver;
@@ -83,9 +89,11 @@ static void take_letter(struct run *run, const struct store_letter *letter, stru
 
 static void on_taken(void *context, int rc, const enum store_taken *answers, size_t count)
 {
-    struct run *run = context;
+    struct asked *asked = context;
+    struct run *run = asked->run;
 
-    run->rc = rc;
+    if (rc != 0)
+        run->rc = rc;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         switch (answers[i]) {
         case STORE_LETTER_TAKEN:
@@ -97,19 +105,30 @@ static void on_taken(void *context, int rc, const enum store_taken *answers, siz
         case STORE_LETTER_SENT:
             run->tally->sent++;
             if (run->job->left)
-                run->job->left(run->job->context, &run->asked[i].letter, "sent",
+                run->job->left(run->job->context, &asked->items[i].letter, "sent",
                                "a late answer said that it was sent after all");
             break;
         }
     }
-    run->asked_count = 0;
+    asked->count = 0;
 }
 
-/* Waits until the step before is answered; one step at a time is what makes a repeated one harmless to count. */
-static int await(struct run *run, struct reason *why)
+static size_t asked_count(const struct run *run)
 {
-    int rc = store_finish(run->store, 0, run->job->patience_ms, why);
+    size_t count = 0;
 
+    for (size_t i = 0; i < STORE_TAKE_STEPS; i++)
+        count += run->asked[i].count;
+    return count;
+}
+
+/* Waits until this step is answered; those after it may still be under way. */
+static int await_step(struct run *run, const struct asked *asked, struct reason *why)
+{
+    int rc = 0;
+
+    while (rc == 0 && asked->count > 0)
+        rc = store_finish(run->store, store_pending(run->store) - 1, run->job->patience_ms, why);
     if (rc == 0 && run->rc != 0) {
         reason_set(why, "Redis refused a step on the dead letters; the log above has its reason");
         rc = ERR_STATE;
@@ -117,10 +136,20 @@ static int await(struct run *run, struct reason *why)
     return rc;
 }
 
+static int await(struct run *run, struct reason *why)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < STORE_TAKE_STEPS; i++)
+        rc = await_step(run, &run->asked[i], why);
+    return rc;
+}
+
 static int submit(struct run *run, struct reason *why)
 {
     struct store_take takes[DEAD_BATCH_MAX];
     struct step *step = &run->next;
+    struct asked *asked = &run->asked[run->take.step % STORE_TAKE_STEPS];
     int rc = 0;
 
     if (step->count == 0)
@@ -128,20 +157,21 @@ static int submit(struct run *run, struct reason *why)
     if (run->job->is_dry) {
         run->tally->done += (int64_t)step->count;
     } else {
-        rc = await(run, why);
+        rc = await_step(run, asked, why);
         for (size_t i = 0; rc == 0 && i < step->count; i++) {
-            run->asked[i] = step->items[i];
+            asked->items[i] = step->items[i];
             takes[i] = (struct store_take){
-                .letter = &run->asked[i].letter,
-                .id = run->asked[i].id,
+                .letter = &asked->items[i].letter,
+                .id = asked->items[i].id,
                 .priority = step->items[i].priority,
                 .envelope = {buf_str(&step->bytes) + step->items[i].start, step->items[i].len},
             };
         }
         if (rc == 0) {
-            run->asked_count = step->count;
+            asked->run = run;
+            asked->count = step->count;
             run->window_used += (int64_t)step->count;
-            store_dead_take(run->store, &run->take, takes, step->count, on_taken, run);
+            store_dead_take(run->store, &run->take, takes, step->count, on_taken, asked);
             (void)store_pump(run->store, NULL); /* on its way; what fails shows when it is waited for */
         }
     }
@@ -162,7 +192,7 @@ static int64_t left_of_limit(const struct run *run)
 {
     if (run->job->limit == 0)
         return DEAD_BATCH_MAX;
-    return run->job->limit - run->tally->done - (int64_t)run->asked_count;
+    return run->job->limit - run->tally->done - (int64_t)asked_count(run);
 }
 
 /* How many letters the next step may have. Waits for the answer of the step before, or for the pace, when that decides;
@@ -174,7 +204,7 @@ static int allowance(struct run *run, int64_t *ret, struct reason *why)
     int rc = 0;
 
     *ret = 0;
-    if (most <= 0 && run->asked_count > 0) { /* of those some may turn out to be gone */
+    if (most <= 0 && asked_count(run) > 0) { /* of those some may turn out to be gone */
         rc = await(run, why);
         most = left_of_limit(run);
     }
@@ -243,7 +273,9 @@ int dead_job_run(struct store *store, const struct dead_job *job, struct dead_ta
     }
     if (rc == 0)
         rc = await(run, why);
-    ret->unsure = (int64_t)run->asked_count;
+    if (rc == 0)
+        rc = store_finish(store, 0, job->patience_ms, why); /* documents that nobody needs any more */
+    ret->unsure = (int64_t)asked_count(run);
     if (run->walk)
         ret->seen = dead_walk_seen(run->walk);
     if (rc != 0)

@@ -218,8 +218,8 @@ int dead_walk_next(struct dead_walk *walk, struct dead_batch *ret, struct reason
         walk->shown = 1 - walk->shown;
         batch = &walk->batches[walk->shown];
         is_over = batch->is_ready && batch->count == 0;
-        if (!batch->is_ready)
-            rc = store_finish(walk->store, 0, walk->patience_ms, why);
+        while (rc == 0 && !batch->is_ready) /* answers come in order; the caller's own may come after */
+            rc = store_finish(walk->store, store_pending(walk->store) - 1, walk->patience_ms, why);
         if (rc == 0 && batch->rc != 0)
             rc = refused(why);
         if (rc == 0)

@@ -1,8 +1,8 @@
 -- Makes messages dead letters. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, reason, dead
 -- letter, audit entry, 1 if its grant was not used, attempts, channel, error code. One whose ticket is gone was taken
 -- from us or buried before: nothing to do.
-local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = wall_ms()
+local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
+local now, audit = int(wall_ms()), key('audit')
 expect_letters()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
@@ -17,7 +17,7 @@ for i = 4, #ARGV, 11 do
     settle(campaign, ARGV[i + 3], 'dead')
     count('counts', 'dead:' .. reason, 1)
     if campaign ~= '' then count('campaign:' .. campaign, 'dead:' .. reason, 1) end
-    call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 6])
+    call('XADD', audit, 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 6])
     give_back(ARGV[i + 7], ARGV[i])
   end
 end

@@ -26,7 +26,7 @@ local function sender_wait(sender, ticket)
   end
   local oldest = call('ZRANGE', window, 0, 0, 'WITHSCORES')
   local due = math.max(tonumber(oldest[2]) + sender_ms + 2, tonumber(call('GET', place) or 0) + math.ceil(sender_ms / sender_limit))
-  call('SET', place, string.format('%.0f', due), 'PX', math.max(1, math.ceil(due - now)))
+  call('SET', place, int(due), 'PX', math.max(1, math.ceil(due - now)))
   return math.max(1, due - now)
 end
 local function state_of(campaign)

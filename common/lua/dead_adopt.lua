@@ -14,7 +14,7 @@ while taken < most do
   if not (at > 0 and at <= now) then at = now end
   local reason = type(letter.reason) == 'string' and #letter.reason <= 40 and string.match(letter.reason, '^[a-z_]+$')
   keep_letter(document, reason or 'unreadable', name_or_none(letter.campaign, 64), channel_of(envelope),
-    name_or_none(last.code, 64), name_or_none(letter.id, 128), at)
+    name_or_none(last.code, 64), name_or_none(letter.id, 128), int(at))
   bytes = bytes + #document
   taken = taken + 1
 end

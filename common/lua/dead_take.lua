@@ -1,11 +1,12 @@
 -- Takes dead letters out: back on a list (a replay), or away for good (a purge). Each is taken at most once, by whoever is
 -- first. Letters of a step have few kinds, so what is said of a kind is said once. ARGV: run (chance, one for each run of
--- a program), step of that run, keep_ms, audit_max, number of kinds, for each kind: reason, campaign, channel, when it
--- died (to the hour), list (or '' to purge), audit entry without an id; then for each letter: kind, ticket, id, envelope.
+-- a program, and which of its two steps under way), number of the step, keep_ms, audit_max, number of kinds, for each
+-- kind: reason, campaign, channel, when it died (to the hour), list (or '' to purge), audit entry without an id; then for
+-- each letter: kind, ticket, id, envelope.
 -- Answers a text with one letter for each: y done; g gone, somebody else took it; s its message was sent after all (a
 -- late answer said so): it stays. A step that is asked for again, because its answer was lost, answers the same again.
 -- Numbers stay text here: Redis would print each of them anew for every call.
-local keep_ms, audit_max, now = ARGV[3], ARGV[4], string.format('%.0f', wall_ms())
+local keep_ms, audit_max, now = ARGV[3], ARGV[4], int(wall_ms())
 local run = key('dead:run:' .. ARGV[1])
 expect('GET', 'dead:run:' .. ARGV[1])
 expect_letters()

@@ -3,7 +3,7 @@
 local until_ms = now_ms() + tonumber(ARGV[1])
 local hold = call('GET', key(ARGV[3]))
 if hold and (tonumber(string.match(hold, '^%d+')) or 0) >= until_ms then return 0 end
-call('SET', key(ARGV[3]), string.format('%.0f', until_ms) .. ' ' .. ARGV[2], 'PX', math.max(1, tonumber(ARGV[1])))
+call('SET', key(ARGV[3]), int(until_ms) .. ' ' .. ARGV[2], 'PX', math.max(1, tonumber(ARGV[1])))
 count('counts', ARGV[4], 1)
 write_counts(0)
 return 1

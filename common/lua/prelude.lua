@@ -39,7 +39,7 @@ local function bring_back_strays()
   local from, to = unpack(call('HMGET', key('clock'), 'stray_from', 'stray_to'))
   local strays = call('ZRANGEBYSCORE', key('delayed'), from, to, 'WITHSCORES', 'LIMIT', 0, STRAYS)
   for i = 1, #strays, 2 do
-    call('ZADD', key('delayed'), string.format('%.0f', tonumber(strays[i + 1]) - by), strays[i])
+    call('ZADD', key('delayed'), int(tonumber(strays[i + 1]) - by), strays[i])
   end
   if #strays < 2 * STRAYS then call('HDEL', key('clock'), 'stray_by', 'stray_from', 'stray_to')
   else call('HSET', key('clock'), 'stray_from', strays[#strays]) end
@@ -51,10 +51,10 @@ local function tick(least, most)
   local next_ms = now + math.max(0, passed)
   if most > 0 and (passed < 0 or next_ms > most + NOTICED_MS) then next_ms = math.max(now, least) end
   if passed < -NOTICED_MS then
-    call('HSET', key('clock'), 'stray_by', string.format('%.0f', -passed), 'stray_from', string.format('%.0f', wall),
-      'stray_to', string.format('%.0f', wall - passed + STRAY_MS))
+    call('HSET', key('clock'), 'stray_by', int(-passed), 'stray_from', int(wall),
+      'stray_to', int(wall - passed + STRAY_MS))
   end
-  call('HSET', key('clock'), 'now', string.format('%.0f', next_ms), 'wall', string.format('%.0f', wall))
+  call('HSET', key('clock'), 'now', int(next_ms), 'wall', int(wall))
   bring_back_strays()
   return next_ms
 end
@@ -183,8 +183,8 @@ end
 -- Both keys are one number for the org, and stay: what Redis expires goes by its own clock, which jumps.
 local function pulse(now, lease_ms)
   local last = tonumber(call('GET', key('pulse')) or 0)
-  if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), string.format('%.0f', now + lease_ms)) end
-  call('SET', key('pulse'), string.format('%.0f', now))
+  if math.abs(now - last) > lease_ms / 2 then call('SET', key('calm'), int(now + lease_ms)) end
+  call('SET', key('pulse'), int(now))
 end
 local function is_calm(now) return tonumber(call('GET', key('calm')) or 0) > now end
 -- The sets in which an idempotency key may be, the one of today first, and how long that one is kept. A campaign has one
@@ -231,8 +231,10 @@ local function count_letter(reason, campaign, channel, at, by)
   sums_of.hour[hour] = (sums_of.hour[hour] or 0) + by
   sums_of.campaign[campaign] = (sums_of.campaign[campaign] or 0) + by
 end
+-- `at` is text, and so are other numbers in steps that many letters go through: each that is not would be printed anew
+-- for every call.
 local function keep_letter(document, reason, campaign, channel, code, id, at)
-  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. string.format('%.0f', at) .. ' ' .. #document
+  local about = reason .. ' ' .. campaign .. ' ' .. channel .. ' ' .. code .. ' ' .. id .. ' ' .. at .. ' ' .. #document
   local ticket = call('XADD', key('dead:index'), '*', 'm', about)
   call('HSET', key('dead:letters'), ticket, document)
   count_letter(reason, campaign, channel, at, 1)
@@ -241,7 +243,7 @@ end
 local function write_letter_counts()
   for _, what in ipairs({'reason', 'channel', 'hour'}) do
     for name, by in pairs(letter_sums[what]) do
-      local field = what .. ':' .. (what == 'hour' and string.format('%.0f', name) or name)
+      local field = what .. ':' .. (what == 'hour' and int(name) or name)
       if call('HINCRBY', key('dead:counts'), field, by) <= 0 then call('HDEL', key('dead:counts'), field) end
     end
   end

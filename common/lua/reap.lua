@@ -11,7 +11,7 @@ pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
 local function audit(worker, message, outcome)
   local id = type(message.id) == 'string' and message.id or ''
-  call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. string.format('%.0f', wall) ..
+  call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. int(wall) ..
     ',"what":"reap","id":' .. cjson.encode(id) .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
     '","unknown":true}')
 end
@@ -24,7 +24,7 @@ end
 -- A count in a message that anybody may have written, plus `more`, as text.
 local function whole(number, more)
   number = tonumber(number) or 0
-  return string.format('%.0f', (number >= 0 and number <= 1000000 and number or 0) + more)
+  return int((number >= 0 and number <= 1000000 and number or 0) + more)
 end
 local function bury(message, envelope)
   local id = type(message.id) == 'string' and message.id or ''
@@ -32,11 +32,11 @@ local function bury(message, envelope)
   local herald = type(message.herald) == 'table' and message.herald or {}
   local document = '{"id":' .. cjson.encode(id) ..
     (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') ..
-    ',"dead_at":' .. string.format('%.0f', wall) ..
+    ',"dead_at":' .. int(wall) ..
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
     whole(herald.attempts, 0) .. ',"deaths":' .. whole(herald.deaths, 1) .. ',"envelope":' .. mark(envelope) .. '}'
   local letter = keep_letter(document, 'outcome_unknown', name_or_none(campaign, 64), channel_of(message), '',
-    name_or_none(id, 128), wall)
+    name_or_none(id, 128), int(wall))
   if id ~= '' then
     redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', wall, 'reason', 'outcome_unknown', 'campaign', campaign,
       'attempts', whole(herald.attempts, 0), 'letter', letter)

@@ -30,7 +30,7 @@ enum name { NAME_A, NAME_B, GHOST, NAME_COUNT }; /* GHOST: what A's first life l
 enum life { A1, A2, B1, LIFE_COUNT };            /* A2 is another process under A's name */
 enum lease { NO_LEASE, LEASE, LEASE_PAST };
 enum campaign { NO_CAMPAIGN, STATELESS, RUNNING, PAUSED, CANCELLED_FOR_GOOD };
-enum record { NO_RECORD, RECORD_SENT, RECORD_DEAD, RECORD_ACCEPTED, RECORD_PURGED };
+enum record { NO_RECORD, RECORD_SENT, RECORD_DEAD, RECORD_ACCEPTED, RECORD_PURGED, RECORD_CANCELLED };
 
 extern const char *const names[NAME_COUNT], *const instances[LIFE_COUNT];
 extern const int name_of[LIFE_COUNT];

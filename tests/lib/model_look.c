@@ -145,11 +145,9 @@ static void expect_look(const struct world *world, char out[LOOK_MAX])
     static const int by_name[] = {NAME_A, GHOST, NAME_B}; /* `A`, `A~a2`, `B` */
     static const char *const campaign_states[] = {
         [STATELESS] = "-", [RUNNING] = "running", [PAUSED] = "paused", [CANCELLED_FOR_GOOD] = "cancelled"};
-    static const char *const records[] = {[NO_RECORD] = "-",
-                                          [RECORD_SENT] = "sent",
-                                          [RECORD_DEAD] = "dead",
-                                          [RECORD_ACCEPTED] = "accepted",
-                                          [RECORD_PURGED] = "purged"};
+    static const char *const records[] = {[NO_RECORD] = "-",          [RECORD_SENT] = "sent",
+                                          [RECORD_DEAD] = "dead",     [RECORD_ACCEPTED] = "accepted",
+                                          [RECORD_PURGED] = "purged", [RECORD_CANCELLED] = "cancelled"};
     const struct counts *counts = &world->counts;
     char ticket[32];
     int used = expect_place(world, out, 0);
@@ -232,6 +230,7 @@ void check_status(struct model *model)
     expect_number(model, "uncounted", places - store_counter(status.counters, status.counter_count, "accepted"),
                   1 - world->counts.accepted);
 }
+
 /* --- short forms --- */
 
 void finish(struct store *store)

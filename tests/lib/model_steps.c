@@ -11,6 +11,15 @@ bool is_held(const struct world *world, int life)
     return world->place == FLIGHT && world->owner == life && world->holder == name_of[life];
 }
 
+/* Its campaign is cancelled: a state that somebody may ask for says so. */
+static void end_cancelled(struct world *world)
+{
+    world->place = CANCELLED;
+    world->counts.cancelled++;
+    if (world->record != NO_RECORD && world->record != RECORD_SENT)
+        world->record = RECORD_CANCELLED;
+}
+
 static void count_accepted(struct world *world)
 {
     world->counts.accepted++;
@@ -154,8 +163,7 @@ static int look_at(struct world *world, int life, bool adopts)
         return STORE_WITHDRAWN;
     }
     if (world->campaign == CANCELLED_FOR_GOOD) {
-        world->place = CANCELLED;
-        world->counts.cancelled++;
+        end_cancelled(world);
         return STORE_CANCELLED;
     }
     if (world->campaign == PAUSED) {
@@ -474,8 +482,7 @@ static void set_campaign(struct model *model, enum store_campaign_state state, e
     if (moves && to == RUNNING)
         world->place = READY;
     if (moves && to == CANCELLED_FOR_GOOD) {
-        world->place = CANCELLED;
-        world->counts.cancelled++;
+        end_cancelled(world);
     }
 }
 
