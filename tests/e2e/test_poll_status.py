@@ -102,10 +102,10 @@ def test_a_person_who_opted_out_is_suppressed():
 def test_polls_and_messages_share_one_window_that_is_never_exceeded():
     with polling(*messages(150), box=SEEN, flags=("--rate", "25/500ms")) as (stand, sandbox, _):
         began = time.monotonic()
-        flow.wait_sent(stand, 150, seconds=30)
+        flow.wait_sent(stand, 100, seconds=30)  # and the rest waits: what comes then is for the polls
         calls, windows = sandbox.summary()["calls"], (time.monotonic() - began) / 0.5
         assert calls <= 2 * (windows + 2), f"{calls} polls in {windows:.1f} windows of 25: more than a tenth"
-        assert calls >= 5, f"{calls} polls for 150 messages: starved"
+        assert calls >= 3, f"{calls} polls for 100 messages: starved"
         wait_ended(stand, 150, seconds=40)
         summary = sandbox.summary()
         assert summary["max_in_window"] <= 25, summary
