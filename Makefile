@@ -35,7 +35,8 @@ PRODUCER := $(filter-out producer/main.c,$(wildcard producer/*.c))
 GATEWAY  := $(filter-out producer/gateway/main.c,$(wildcard producer/gateway/*.c))
 WORKER   := $(filter-out worker/main.c,$(wildcard worker/*.c))
 SANDBOX  := $(wildcard tests/sandbox/*.c)
-LUA      := $(wildcard common/lua/*.lua)
+LUA_HEAD := common/lua/prelude.lua $(wildcard common/lua/parts/*.lua)
+LUA      := $(filter-out common/lua/prelude.lua,$(wildcard common/lua/*.lua))
 TESTS    := $(wildcard tests/unit/test_*.c tests/integration/test_*.c)
 HELPERS  := $(wildcard tests/lib/*.c)
 SOURCES  := $(wildcard common/*.[ch] producer/*.[ch] producer/gateway/*.[ch] worker/*.[ch] tests/*/*.[ch])
@@ -62,9 +63,9 @@ $(BUILD)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(BUILD)/gen/lua_scripts.c: common/lua/embed.awk $(LUA)
+$(BUILD)/gen/lua_scripts.c: common/lua/embed.awk $(LUA_HEAD) $(LUA)
 	@mkdir -p $(@D)
-	$(Q)awk -f common/lua/embed.awk common/lua/prelude.lua $(filter-out common/lua/prelude.lua,$(LUA)) >$@.tmp && mv $@.tmp $@
+	$(Q)awk -f common/lua/embed.awk $(LUA_HEAD) $(LUA) >$@.tmp && mv $@.tmp $@
 
 $(BUILD)/gen/lua_scripts.o: $(BUILD)/gen/lua_scripts.c
 	$(if $(V),,@echo '  CC    $@')

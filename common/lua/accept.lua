@@ -5,6 +5,7 @@
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
 -- this); `k` the key was taken with another print; `s` the person has opted out, it is not taken; `f` too many wait, this
 -- one and those after it are not taken. Of those whose key is known, one of the others is said: they need no room.
+-- Parts: keys
 local keep_ms, dedup_ms, memory_ms, audit_max, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PRINT = 8 -- bytes of it, in front of the id that is remembered for a key
 local now = wall_ms()

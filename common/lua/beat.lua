@@ -1,6 +1,7 @@
 -- A worker's heartbeat. ARGV: worker, instance, lease in ms, note for people, keep_ms, state of its circuit breaker, what
 -- the time should be (2, see tick). The lease is its score among the workers. Answers the time, or 0 when another instance has
 -- the name: this one may send no more.
+-- Parts: clock
 local about = key('worker:' .. ARGV[1])
 local instance = call('HGET', about, 'instance')
 if instance and instance ~= ARGV[2] then return 0 end

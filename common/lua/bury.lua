@@ -1,6 +1,7 @@
 -- Makes messages dead letters. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, reason, dead
 -- letter, audit entry, 1 if its grant was not used, attempts, channel, error code. One whose ticket is gone was taken
 -- from us or buried before: nothing to do.
+-- Parts: window, letters
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local now, audit = int(wall_ms()), key('audit')
 expect_letters()

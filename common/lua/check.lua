@@ -5,6 +5,7 @@
 -- y send it; l no lease (send nothing); g gone, it was taken from us; w withdrawn, a late answer says that it was sent;
 -- c its campaign is cancelled; p its campaign is paused; s the address has opted out (the worker buries it).
 -- r its sender's window is full: put it off. For w, c and p everything is done here.
+-- Parts: window
 local worker, keep_ms = ARGV[1], tonumber(ARGV[2])
 expect('HLEN', 'inflight:' .. worker, 'counts')
 expect('SCARD', 'suppressed', 'parked')

@@ -1,5 +1,6 @@
 -- Takes over dead letters that an older Herald left in the plain list `dead`: the oldest first, a few at a time. The text
 -- of each stays as it is. ARGV: most at once. Answers how many it took; as many as asked means: call again.
+-- Parts: letters
 local most, bytes, taken, now = tonumber(ARGV[1]), 0, 0, wall_ms()
 expect_letters()
 expect('LLEN', 'dead')

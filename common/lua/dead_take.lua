@@ -6,6 +6,7 @@
 -- Answers a text with one letter for each: y done; g gone, somebody else took it; s its message was sent after all (a
 -- late answer said so): it stays. A step that is asked for again, because its answer was lost, answers the same again.
 -- Numbers stay text here: Redis would print each of them anew for every call.
+-- Parts: letters
 local keep_ms, audit_max, now = ARGV[3], ARGV[4], int(wall_ms())
 local run = key('dead:run:' .. ARGV[1])
 expect('GET', 'dead:run:' .. ARGV[1])

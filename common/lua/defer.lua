@@ -1,6 +1,7 @@
 -- Puts messages off: out of the worker's hands, on to the delayed set. ARGV: worker, keep_ms, audit_max, then for each:
 -- ticket, campaign, is new, delay in ms, envelope, what to count it as, audit entry or '', 1 if its grant was not used, id,
 -- attempts. One whose ticket is gone was taken from us or put off before: nothing to do.
+-- Parts: window
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = wall_ms()
 expect('ZCARD', 'delayed')

@@ -1,6 +1,7 @@
 -- Puts messages on their lists, each one only if its key was not seen before and its person has not opted out.
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, campaign or '', then for each message: 16-byte key, list, due in ms or 0,
 -- envelope, person (as in the suppression set) or ''. Answers one character a message: 1 accepted, 0 seen before, s opted out.
+-- Parts: keys
 local keep_ms, dedup_ms, memory_ms, campaign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local now = wall_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')

@@ -1,6 +1,7 @@
 -- A worker takes its name, or is told why not. ARGV: worker, instance (chance, one for each start), lease in ms, keep_ms,
 -- environment, 1 to adopt. Answers `ok`, `name <ms>` (a worker has it, whose lease ends in so long), or `home <environment>` (these queues are
 -- of another environment: a copy, perhaps, whose messages have been sent where it was made).
+-- Parts: clock
 local home = call('GET', key('home'))
 if home and home ~= ARGV[5] and ARGV[6] ~= '1' then return 'home ' .. home end
 local now = tick(0, 0)

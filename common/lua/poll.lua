@@ -6,6 +6,7 @@
 -- used in ms, lease in ms, age in ms from which on nobody asks, most messages of one request.
 -- Answers: now, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, 1 if it is the pause of
 -- asking that holds, then for each: conversation, and its messages with a blank behind each.
+-- Parts: window, polls
 local worker, prefix, first, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local lease_ms, age_ms, ids_max = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])

@@ -1,6 +1,7 @@
 -- Ends questions about statuses. ARGV: worker, when to ask first in ms, age in ms from which on nobody asks, then for each:
 -- ticket, `later`, `soon` (due again at once) or `unused` (as soon, and its grant goes back), conversation or '', the messages that were asked for with a blank behind each, those
 -- of them that need not be asked for again likewise. The others wait behind those that were not asked for.
+-- Parts: window, polls
 local first_ms, age_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 expect('ZCARD', 'poll', 'poll:window')

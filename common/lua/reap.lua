@@ -1,6 +1,7 @@
 -- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
 -- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick). Answers how many it took; as many as asked means: call again.
+-- Parts: clock, letters
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')

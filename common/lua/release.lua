@@ -1,6 +1,7 @@
 -- Gives messages back unchanged, to the front of their lists in the order they were taken. ARGV: worker, audit_max, then
 -- for each: ticket, 1 if its grant was not used, audit entry or ''. A ticket that is not there is passed over, so a worker whose reserve was cut off
 -- from its answer may give back every ticket that it could have been handed.
+-- Parts: window
 local inflight = key('inflight:' .. ARGV[1])
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('HLEN', 'counts')

@@ -6,6 +6,7 @@
 -- wait to be used in ms, what the time should be (2, see tick).
 -- Answers: Redis' clock, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, the org's time,
 -- then the envelopes.
+-- Parts: clock, window
 local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 expect('HLEN', 'inflight:' .. worker)

@@ -2,6 +2,7 @@
 -- for each: ticket, id, campaign, is new, attempts, provider's id, conversation's id, correlation id, person (as in the
 -- suppression set), 1 if its status is to be asked for, audit entry. Repeating it changes nothing: a ticket is given up only
 -- once.
+-- Parts: receipts, polls
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local first_ms, age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 local CONVERSATION_MAX = 65536 -- bytes of what is asked for in one: more than a thousand messages
