@@ -38,12 +38,7 @@ int audit_check_by(const struct audit_by *by, struct reason *why)
 
 static void add_text(struct buf *out, const char *key, const char *text)
 {
-    if (!text || !*text)
-        return;
-    buf_text(out, ",\"");
-    buf_text(out, key);
-    buf_text(out, "\":");
-    buf_json_text(out, text);
+    buf_member_text(out, key, text, text ? strlen(text) : 0);
 }
 
 void audit_action_write(const struct audit_action *action, struct buf *out)
@@ -56,10 +51,8 @@ void audit_action_write(const struct audit_action *action, struct buf *out)
     add_text(out, "id", action->id);
     add_text(out, "campaign", action->campaign);
     add_text(out, "to", action->to);
-    if (action->count >= 0) {
-        buf_text(out, ",\"count\":");
-        buf_int(out, action->count);
-    }
+    if (action->count >= 0)
+        buf_member_int(out, "count", action->count);
     if (action->is_edited)
         buf_text(out, ",\"edited\":true");
     buf_char(out, '}');

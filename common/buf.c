@@ -1,6 +1,5 @@
 #include "common/buf.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,12 +75,51 @@ void buf_char(struct buf *buf, char c)
     buf_add(buf, &c, 1);
 }
 
+/* By hand, because these are written for every message, and printf reads its format each time. */
+size_t buf_digits(int64_t number, char out[BUF_DIGITS])
+{
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    char digits[BUF_DIGITS];
+    size_t count = 0, len = 0;
+
+    do {
+        digits[count++] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0)
+        out[len++] = '-';
+    while (count > 0)
+        out[len++] = digits[--count];
+    out[len] = '\0';
+    return len;
+}
+
 void buf_int(struct buf *buf, int64_t number)
 {
-    char digits[24];
-    int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
+    char digits[BUF_DIGITS];
 
-    buf_add(buf, digits, (size_t)len);
+    buf_add(buf, digits, buf_digits(number, digits));
+}
+
+static void add_key(struct buf *buf, const char *key)
+{
+    buf_add(buf, ",\"", 2);
+    buf_text(buf, key);
+    buf_add(buf, "\":", 2);
+}
+
+void buf_member_text(struct buf *buf, const char *key, const char *data, size_t len)
+{
+    if (len == 0)
+        return;
+    add_key(buf, key);
+    buf_json(buf, data, len);
+}
+
+void buf_member_int(struct buf *buf, const char *key, int64_t number)
+{
+    add_key(buf, key);
+    buf_int(buf, number);
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

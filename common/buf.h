@@ -24,11 +24,18 @@ void buf_add(struct buf *buf, const char *data, size_t len);
 void buf_text(struct buf *buf, const char *text);
 void buf_char(struct buf *buf, char c);
 void buf_int(struct buf *buf, int64_t number);
+#define BUF_DIGITS 24
+size_t buf_digits(int64_t number, char out[BUF_DIGITS]); /* in decimal; returns how many, a NUL follows */
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Adds `data` as a JSON string, quotes included (RFC 8259, section 7). The bytes must be UTF-8. */
 void buf_json(struct buf *buf, const char *data, size_t len);
 void buf_json_text(struct buf *buf, const char *text); /* NULL is written as null */
+
+/* One more member of a JSON object that has one already: `,"key":"text"` (nothing when the text is absent or empty) and
+ * `,"key":number`. The key needs no escaping. */
+void buf_member_text(struct buf *buf, const char *key, const char *data, size_t len);
+void buf_member_int(struct buf *buf, const char *key, int64_t number);
 
 const char *buf_str(const struct buf *buf); /* "" when nothing was added yet */
 

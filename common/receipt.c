@@ -102,10 +102,7 @@ static void set_person(struct receipt *receipt, struct span id)
 
 static void add_text(struct buf *out, const char *key, struct span text)
 {
-    if (span_is_empty(text))
-        return;
-    buf_printf(out, ",\"%s\":", key);
-    buf_json(out, text.data, text.len);
+    buf_member_text(out, key, text.data, text.len);
 }
 
 static void write_audit(struct receipt *receipt, const struct notice *notice, int64_t now_ms)
@@ -119,10 +116,8 @@ static void write_audit(struct receipt *receipt, const struct notice *notice, in
     add_text(out, "provider_id", notice->provider_id);
     add_text(out, "delivery", span_of(delivery_name(receipt->record.delivery)));
     add_text(out, "code", span_of(receipt->code));
-    if (notice->at_ms > 0) {
-        buf_text(out, ",\"happened_at\":");
-        buf_int(out, notice->at_ms);
-    }
+    if (notice->at_ms > 0)
+        buf_member_int(out, "happened_at", notice->at_ms);
     add_text(out, "event", notice->event);
     add_text(out, "source", span_of(notice->source));
     if (receipt->record.person.data)

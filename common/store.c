@@ -147,17 +147,9 @@ void request_text(struct request *request, const char *text)
 
 void request_number(struct request *request, int64_t number)
 {
-    char digits[24];
-    size_t at = sizeof(digits);
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    char digits[BUF_DIGITS];
 
-    do {
-        digits[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
-    if (number < 0)
-        digits[--at] = '-';
-    request_bytes(request, digits + at, sizeof(digits) - at);
+    request_bytes(request, digits, buf_digits(number, digits));
 }
 
 void request_key(struct request *request, const char *name)

@@ -64,7 +64,7 @@ void store_accept(struct store *store, int64_t max_backlog, const struct store_o
         request_bytes(request, message->envelope.data, message->envelope.len);
         request_text(request, offers[i].id);
         request_text(request, offers[i].campaign);
-        request_bytes(request, offers[i].audit.data, offers[i].audit.len);
+        request_bytes(request, offers[i].actor.data, offers[i].actor.len);
         request_bytes(request, message->person.data, message->person.len);
     }
     request_submit(request);

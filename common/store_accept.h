@@ -11,7 +11,7 @@ struct store_offer {
     const char *id, *campaign;    /* campaign "" for none */
     bool has_key;                 /* else nothing is remembered, and the same message again is another one */
     uint8_t print[STORE_PRINT_SIZE];
-    struct span audit; /* an entry for the audit, JSON; absent for none */
+    struct span actor; /* who hands it in, for the audit: characters of an id; absent for nobody */
 };
 
 enum store_accepted {

@@ -1,5 +1,7 @@
 #include "worker/letter.h"
 
+#include <string.h>
+
 #include "common/base64.h"
 #include "common/mask.h"
 #include "common/utf8.h"
@@ -8,24 +10,15 @@
 
 static void add_text(struct buf *out, const char *key, const char *text)
 {
-    if (!text || !*text)
-        return;
-    buf_printf(out, ",\"%s\":", key);
-    buf_json_text(out, text);
-}
-
-static void add_number(struct buf *out, const char *key, int64_t number)
-{
-    buf_printf(out, ",\"%s\":", key);
-    buf_int(out, number);
+    buf_member_text(out, key, text, text ? strlen(text) : 0);
 }
 
 static void add_attempt(struct buf *out, const struct attempt_record *attempt)
 {
-    add_number(out, "status", attempt->status);
+    buf_member_int(out, "status", attempt->status);
     add_text(out, "code", attempt->code);
     add_text(out, "correlation_id", attempt->correlation_id);
-    add_number(out, "latency_ms", attempt->latency_ms);
+    buf_member_int(out, "latency_ms", attempt->latency_ms);
     if (attempt->is_unknown)
         buf_text(out, ",\"unknown\":true");
 }
@@ -35,7 +28,7 @@ static void add_attempt(struct buf *out, const struct attempt_record *attempt)
 static void add_raw(struct buf *out, struct span raw)
 {
     if (raw.len > RAW_MAX) {
-        add_number(out, "raw_size", (int64_t)raw.len);
+        buf_member_int(out, "raw_size", (int64_t)raw.len);
         raw.len = RAW_MAX;
     }
     if (raw.len <= JSON_MAX_BYTES && utf8_is_valid(raw.data, raw.len)) {
@@ -53,12 +46,12 @@ void letter_write(const struct letter *letter, struct envelope *envelope, struct
     buf_text(out, "{\"id\":");
     buf_json_text(out, envelope->id);
     add_text(out, "campaign", envelope->campaign);
-    add_number(out, "dead_at", letter->at_ms);
+    buf_member_int(out, "dead_at", letter->at_ms);
     add_text(out, "reason", letter->reason);
     add_text(out, "field", letter->field);
     add_text(out, "detail", letter->detail);
-    add_number(out, "attempts", envelope->progress.attempts);
-    add_number(out, "deaths", envelope->progress.deaths);
+    buf_member_int(out, "attempts", envelope->progress.attempts);
+    buf_member_int(out, "deaths", envelope->progress.deaths);
     if (letter->last) {
         buf_text(out, ",\"last\":{\"at\":");
         buf_int(out, letter->last->at_ms);

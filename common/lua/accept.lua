@@ -1,6 +1,6 @@
 -- Puts messages on their lists for a client that is told what became of each, and told the same again when it asks again.
 -- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 16 bytes
--- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', audit entry or '', person (as in the
+-- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', who hands it in (for the audit) or '', person (as in the
 -- suppression set) or ''.
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than
 -- this); `k` the key was taken with another print; `s` the person has opted out, it is not taken; `f` too many wait, this
@@ -75,9 +75,10 @@ local function put(list, due, envelope, campaign)
     call('HSETNX', key('campaign:' .. campaign), 'first_at', now_text)
   end
 end
+local handed = {} -- what whom; neither names nor ids have characters that JSON escapes
 local is_out = opted_out(14, 9)
 for i = 6, #ARGV, 9 do
-  local member, print, list, due, envelope, id, campaign, audit = unpack(ARGV, i, i + 7)
+  local member, print, list, due, envelope, id, campaign, actor = unpack(ARGV, i, i + 7)
   is_full = is_full or most > 0 and waiting >= most
   local no = is_out[#answers + 1] == 1 and 's' or is_full and 'f' or nil
   local answer = old_answer(member, print, campaign, id, no)
@@ -86,12 +87,19 @@ for i = 6, #ARGV, 9 do
     put(list, due, envelope, campaign)
     track(id, member ~= '', due, campaign)
     waiting = waiting + 1
-    if audit ~= '' then call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', audit) end
+    if actor ~= '' then
+      handed[actor] = handed[actor] or {}
+      table.insert(handed[actor], id)
+    end
   elseif answer ~= 'f' and answer ~= 's' then
     count('counts', 'duplicates', 1)
   end
   answers[#answers + 1] = answer or 't'
 end
 for list, envelopes in pairs(pushed) do call('LPUSH', key(list), unpack(envelopes)) end
+for actor, ids in pairs(handed) do
+  call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. now_text .. ',"what":"enqueue","actor":"' .. actor ..
+    '","ids":["' .. table.concat(ids, '","') .. '"]}')
+end
 write_counts(keep_ms)
 return answers

@@ -1,11 +1,9 @@
 #include "producer/gateway/framing.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
-
-/* All that a header's name may have (RFC 9110, section 5.6.2). */
-static const char name_chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
 
 enum { SEEN_LENGTH = 1, SEEN_ENCODING = 2, SEEN_BOTH = SEEN_LENGTH | SEEN_ENCODING };
 
@@ -23,9 +21,25 @@ static const struct {
     {"Content-Encoding", 64, "there is more than one Content-Encoding"},
 };
 
+/* RFC 9110, section 5.6.2. */
+static bool is_name_char(char c)
+{
+    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || (c >= '0' && c <= '9') ||
+           (c && strchr("!#$%&'*+.^_`|~", c));
+}
+
+static bool is_name(const char *name)
+{
+    const char *at = name;
+
+    while (is_name_char(*at))
+        at++;
+    return at > name && *at == '\0';
+}
+
 static const char *problem_of(struct framing *framing, const char *name, const char *value)
 {
-    if (!name[0] || name[strspn(name, name_chars)])
+    if (!is_name(name))
         return "a header's name has a character that none may have";
     for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
         if (strcasecmp(singles[i].name, name) != 0)

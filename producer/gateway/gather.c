@@ -113,7 +113,7 @@ static struct span keep_span(char **room, struct span span)
 void gather_accept(struct gather *gather, int64_t max_backlog, const struct store_offer *offer, size_t index,
                    gather_wanted_fn is_wanted, gather_accepted_fn done, void *context)
 {
-    struct item *item = item_new(gather, offer->message.envelope.len + offer->audit.len + strlen(offer->id) +
+    struct item *item = item_new(gather, offer->message.envelope.len + offer->actor.len + strlen(offer->id) +
                                              strlen(offer->campaign) + offer->message.person.len + 5);
     char *room = (char *)(item + 1);
     struct store_offer *copy = &item->as.accept.offer;
@@ -121,7 +121,7 @@ void gather_accept(struct gather *gather, int64_t max_backlog, const struct stor
     *copy = *offer;
     copy->message.envelope = keep_span(&room, offer->message.envelope);
     copy->message.person = keep_span(&room, offer->message.person);
-    copy->audit = keep_span(&room, offer->audit);
+    copy->actor = keep_span(&room, offer->actor);
     copy->id = keep_text(&room, offer->id);
     copy->campaign = keep_text(&room, offer->campaign);
     item->as.accept.done = done;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/audit.h"
 #include "common/digest.h"
 
 /* The message's own key, else the request's with the place in it, else the id that the client gave. */
@@ -76,24 +75,6 @@ static int compose_envelope(struct intake *intake, const struct intake_rules *ru
     return rc;
 }
 
-static void write_audit(struct intake *intake, const char *client, int64_t now_ms)
-{
-    char actor[AUDIT_ACTOR_MAX + 1];
-    const struct audit_by by = {.actor = actor};
-    const struct audit_action action = {
-        .what = "enqueue",
-        .by = &by,
-        .at_ms = now_ms,
-        .id = intake->offer.id,
-        .campaign = intake->offer.campaign,
-        .count = -1,
-    };
-
-    (void)snprintf(actor, sizeof(actor), "gateway:%s", client);
-    audit_action_write(&action, &intake->audit);
-    intake->offer.audit = (struct span){intake->audit.data, intake->audit.len};
-}
-
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
@@ -105,7 +86,6 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
 
     *ret = (struct intake){.offer = {.has_key = false}};
     buf_init(&ret->bytes, JSON_MAX_BYTES);
-    buf_init(&ret->audit, AUDIT_ACTION_MAX);
     rc = envelope_read(envelope, text.data, text.len, &envelope_rules, now_ms, why);
     is_composed = rc != 0 && rules->composer && compose_is_wanted(envelope, why);
     if (is_composed)
@@ -116,6 +96,8 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
         return ERR_INVALID;
     ret->offer.id = envelope->id;
     ret->offer.campaign = envelope->campaign;
+    (void)snprintf(ret->actor, sizeof(ret->actor), "gateway:%s", rules->client); /* fits */
+    ret->offer.actor = span_of(ret->actor);
     ret->offer.message.priority = envelope->priority;
     ret->offer.message.due_ms = envelope->send_at_ms;
     ret->offer.message.person = span_of(content_person(&envelope->content, ret->person));
@@ -129,7 +111,6 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     if (ret->bytes.overflow)
         return refuse(why, "json_invalid", "", "the message is too large");
     ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};
-    write_audit(ret, rules->client, now_ms);
     return 0;
 }
 
@@ -137,5 +118,4 @@ void intake_clear(struct intake *intake)
 {
     envelope_clear(&intake->envelope);
     buf_clear(&intake->bytes);
-    buf_clear(&intake->audit);
 }

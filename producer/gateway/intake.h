@@ -4,6 +4,7 @@
 #define HERALD_PRODUCER_GATEWAY_INTAKE_H
 
 #include "common/store_accept.h"
+#include "producer/gateway/clients.h"
 #include "producer/gateway/compose.h"
 
 #define REQUEST_KEY_MAX 256 /* bytes of an Idempotency-Key */
@@ -18,7 +19,8 @@ struct intake_rules {
 struct intake {
     struct store_offer offer; /* borrows from the rest */
     struct envelope envelope;
-    struct buf bytes, audit;
+    struct buf bytes;
+    char actor[sizeof("gateway:") + CLIENT_NAME_MAX];
     char person[CHANNEL_PERSON_SIZE];
 };
 

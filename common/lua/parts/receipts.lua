@@ -18,7 +18,7 @@ local function hear(hash, state, at, code, keep_ms)
     fields[#fields + 1] = code
   end
   if #fields > 0 then call('HSET', hash, unpack(fields)) end
-  call('PEXPIRE', hash, keep_ms)
+  if not was[1] then call('PEXPIRE', hash, keep_ms) end -- one that is known has its time
   return not before
 end
 -- The same for a message that is known: what is news is counted.
