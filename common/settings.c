@@ -9,8 +9,8 @@
 #define AT(member) .offset = offsetof(struct settings, member)
 #define SENDS      .programs = SETTINGS_WORKER
 #define SERVES     .programs = SETTINGS_GATEWAY
-#define ASKS       .programs = SETTINGS_WORKER | SETTINGS_GENESYS
-#define RECEIVES   .programs = SETTINGS_GATEWAY | SETTINGS_GENESYS
+#define ASKS       .programs = (SETTINGS_WORKER | SETTINGS_GENESYS)
+#define RECEIVES   .programs = (SETTINGS_GATEWAY | SETTINGS_GENESYS)
 
 static const struct option rows[] = {
     {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",

@@ -75,12 +75,53 @@ static int compose_envelope(struct intake *intake, const struct intake_rules *ru
     return rc;
 }
 
+/* Out of the tree: for what was composed, and for what claims to have been with a worker already. */
+static void write_anew(struct intake *intake, const char *ticket, int64_t now_ms)
+{
+    json_remove(intake->envelope.json, "herald"); /* it begins here, whatever it claims */
+    intake->envelope.progress = (struct progress_state){.accepted_at_ms = now_ms};
+    envelope_write(&intake->envelope, ticket, &intake->bytes);
+}
+
+/* The client's own text with what Herald adds behind it: printing the tree costs as much as reading it did. */
+static void write_behind(struct intake *intake, struct span text, const char *ticket, int64_t now_ms)
+{
+    struct buf *out = &intake->bytes;
+
+    while (strchr(" \t\r\n", text.data[text.len - 1])) /* it has been read: a brace comes */
+        text.len--;
+    if (intake->envelope.was_bare) {
+        buf_text(out, "{\"v\":1,\"payload\":");
+        buf_add(out, text.data, text.len);
+    } else {
+        buf_add(out, text.data, text.len - 1);
+    }
+    if (!intake->envelope.has_own_id)
+        buf_member_text(out, "id", intake->envelope.id, strlen(intake->envelope.id));
+    buf_text(out, ",\"herald\":{\"accepted_at\":");
+    buf_int(out, now_ms);
+    buf_member_text(out, "ticket", ticket, strlen(ticket));
+    buf_text(out, "}}");
+}
+
+/* `text` is absent when it is not the client's. */
+static void write_envelope(struct intake *intake, struct span text, int64_t now_ms)
+{
+    const struct envelope *envelope = &intake->envelope;
+    char ticket[ID_SIZE];
+
+    id_new(ticket, now_ms);
+    if (!text.data || json_get(envelope->json, "herald") || envelope->progress.redelivered > 0)
+        write_anew(intake, ticket, now_ms);
+    else
+        write_behind(intake, text, ticket, now_ms);
+}
+
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
     const struct envelope_rules envelope_rules = {.origins = rules->origins};
     struct envelope *envelope = &ret->envelope;
-    char ticket[ID_SIZE];
     bool is_composed;
     int rc;
 
@@ -104,10 +145,7 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     make_key(ret, rules, index);
     if (ret->offer.has_key && !is_composed)
         make_print(ret, NULL);
-    json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
-    envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
-    id_new(ticket, now_ms);
-    envelope_write(envelope, ticket, &ret->bytes);
+    write_envelope(ret, is_composed ? (struct span){NULL, 0} : text, now_ms);
     if (ret->bytes.overflow)
         return refuse(why, "json_invalid", "", "the message is too large");
     ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};
