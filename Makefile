@@ -108,10 +108,16 @@ cppcheck: ## static analysis
 
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 10
-build/fuzz/%: tests/fuzz/%.c $(COMMON) $(PRODUCER) $(GATEWAY) $(WORKER) $(BUILD)/gen/lua_scripts.c
+FUZZ_FLAGS := -std=c11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(COMMON) $(PRODUCER) $(GATEWAY) $(WORKER) $(BUILD)/gen/lua_scripts.c)
+build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=c11 -g -O1 -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	  $(filter %.c,$^) -o $@ $(LDLIBS)
+	$(if $(V),,@echo '  CC    $@')
+	$(Q)clang $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(FUZZ_OBJECTS)
+	$(if $(V),,@echo '  LINK  $@')
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
 
 fuzz: $(FUZZERS) ## run every fuzzer over its corpus for FUZZ_SECONDS each
 	for f in $(FUZZERS); do mkdir -p $$f.found && \
