@@ -129,8 +129,8 @@ static void print_json(const char *org, const struct store_status *status)
     struct buf json;
 
     buf_init(&json, STATUS_REPORT_MAX);
-    status_write_json(org, status, &json);
-    buf_char(&json, '\n');
+    status_begin_json(org, status, &json);
+    buf_text(&json, "}\n");
     (void)fputs(buf_str(&json), stdout);
     buf_clear(&json);
 }

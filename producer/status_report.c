@@ -57,7 +57,7 @@ static void add_workers(struct buf *json, const struct store_status *status)
     buf_char(json, ']');
 }
 
-void status_write_json(const char *org, const struct store_status *status, struct buf *json)
+void status_begin_json(const char *org, const struct store_status *status, struct buf *json)
 {
     const struct status_sum sum = status_sum(status);
 
@@ -81,5 +81,4 @@ void status_write_json(const char *org, const struct store_status *status, struc
     }
     buf_char(json, '}');
     add_workers(json, status);
-    buf_char(json, '}');
 }

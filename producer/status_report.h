@@ -17,6 +17,7 @@ struct status_sum {
 
 struct status_sum status_sum(const struct store_status *status);
 int64_t status_counter(const struct store_status *status, const char *name); /* 0 when absent */
-void status_write_json(const char *org, const struct store_status *status, struct buf *json);
+/* All but the closing brace, so that more can follow. */
+void status_begin_json(const char *org, const struct store_status *status, struct buf *json);
 
 #endif

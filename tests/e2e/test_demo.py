@@ -21,6 +21,12 @@ MARK = "HERALD_TEST_DEMO"  # in the environment of all that a demo of this suite
 PATIENCE = 120
 
 
+def own_group():
+    """Ctrl-C is for the demo alone; and it is heard, even where whoever started the tests ignores it (a background job)."""
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Demo:
     """A demo under way, in a process group and a temp folder of its own."""
 
@@ -34,7 +40,7 @@ class Demo:
             self._process = subprocess.Popen(
                 [sys.executable, str(ROOT / "scripts" / "demo.py"), *arguments],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
-                cwd=folder, preexec_fn=os.setpgrp,
+                cwd=folder, preexec_fn=own_group,
             )
 
     def output(self):
