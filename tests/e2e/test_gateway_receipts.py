@@ -120,7 +120,7 @@ def test_receipts_in_every_order_before_and_after_the_answer_come_to_the_same_en
             for state in order:
                 deliver(client, event(provider, state))
         before = [message(100 + index) for index in range(len(orders))]
-        sandbox.script([{"status": 200, "delay_ms": 1000}] * len(before))
+        sandbox.script([{"do": "ok", "delay_ms": 1000}] * len(before))
         for item in before:
             client.post("/v1/messages", item)
         wait_until(lambda: len(sandbox.ledger()) == 2 * len(orders), "the stand-in to have all")
@@ -128,6 +128,7 @@ def test_receipts_in_every_order_before_and_after_the_answer_come_to_the_same_en
         for item, order in zip(before, orders):
             for state in order:
                 deliver(client, event(ids[item["id"]], state))
+        equal(counted(client, "early"), 3 * len(orders), "came before the answer")
         wait_sent(stand, 2 * len(orders), seconds=30)
         expected = {state: at(state) for state in ("sent", "delivered", "read")}
         for item in [message(index) for index in range(len(orders))] + before:
