@@ -135,8 +135,7 @@ int personaliser_create(struct personaliser **ret, const struct personaliser_con
         buf_init(&p->parameters[i], TEXT_MAX);
     p->from = span_of(config->from ? config->from : template_field(t, TEMPLATE_FROM));
     p->response_id = span_of(template_field(t, TEMPLATE_RESPONSE_ID));
-    if (template_labels(t))
-        json_print(template_labels(t), &p->labels);
+    buf_text(&p->labels, template_labels(t));
     if (p->labels.overflow) {
         reason_set(why, "template: labels have at most %zu KiB in all", LABELS_MAX >> 10);
         personaliser_destroy(p);

@@ -72,6 +72,7 @@ void template_free(struct template *t)
     for (size_t i = 0; i < t->parameter_count; i++)
         template_text_clear(&t->parameters[i]);
     template_variables_clear(&t->variables);
+    buf_clear(&t->labels);
     json_free(t->file);
     free(t);
 }
@@ -81,9 +82,9 @@ const char *template_field(const struct template *t, enum template_field field)
     return t->fields[field];
 }
 
-const struct json *template_labels(const struct template *t)
+const char *template_labels(const struct template *t)
 {
-    return t->labels;
+    return buf_str(&t->labels);
 }
 
 size_t template_language_count(const struct template *t)

@@ -72,7 +72,9 @@ void template_free(struct template *t); /* takes NULL */
 
 const char *template_field(const struct template *t, enum template_field field); /* NULL: not in the file */
 const char *template_field_name(enum template_field field);                      /* as in the file: "expires_after" */
-const struct json *template_labels(const struct template *t);                    /* an object of texts; NULL: none */
+/* A JSON object of texts, written once when the file is read: json-c keeps what it prints in the value, so several
+ * threads may look at one but not print it. "": none. */
+const char *template_labels(const struct template *t);
 
 /* The languages of `texts`, in the file's order. None when the file has bodyParameters or responseId instead. */
 size_t template_language_count(const struct template *t);

@@ -323,7 +323,9 @@ int template_read_file(struct template *t, struct reason *why)
         rc = load_object(t, field_names[FIELD_LABELS], check_label, why);
     if (rc == 0)
         rc = check_whole(t, why);
-    t->labels = json_get(t->file, field_names[FIELD_LABELS]);
+    buf_init(&t->labels, JSON_MAX_BYTES);
+    if (json_get(t->file, field_names[FIELD_LABELS]))
+        json_print(json_get(t->file, field_names[FIELD_LABELS]), &t->labels);
     return rc;
 }
 

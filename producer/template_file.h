@@ -27,7 +27,7 @@ struct template
     size_t greeting_count;
     struct template_text parameters[TEMPLATE_MAX_PARAMETERS];
     size_t parameter_count;
-    const struct json *labels;
+    struct buf labels; /* as JSON; empty: none */
     struct template_variables variables;
 };
 

@@ -227,7 +227,7 @@ static void the_fields_are_there_to_be_asked_for(void **state)
     }
     assert_string_equal(template_field(t, TEMPLATE_EXPIRES_AFTER), "24h");
     assert_string_equal(template_field_name(TEMPLATE_RESPONSE_ID), "responseId");
-    assert_string_equal(json_get_text(template_labels(t), "team"), "a");
+    assert_non_null(strstr(template_labels(t), "\"team\":\"a\""));
     assert_int_equal(template_language_count(t), 2);
     assert_string_equal(template_language_at(t, 1), "it");
     assert_null(template_language_at(t, 2));
@@ -236,7 +236,7 @@ static void the_fields_are_there_to_be_asked_for(void **state)
 
     t = must_parse(ONE("Hi"));
     assert_null(template_field(t, TEMPLATE_NAME));
-    assert_null(template_labels(t));
+    assert_string_equal(template_labels(t), "");
     assert_string_equal(template_field(t, TEMPLATE_DEFAULT_LANGUAGE), "en");
     template_free(t);
 }
