@@ -388,7 +388,8 @@ static void test_while_messages_wait_a_question_gets_one_grant_of_ten_and_gets_i
     }
     assert_true(messages + questions >= 300);
     assert_true(questions <= 2 * ((clock_mono_ms() - began_ms) / 300 + 1));
-    /* A claim lasts a second longer than it should: a machine that takes longer for each look says nothing of shares. */
+    /* A claim lasts a second longer than it should: a machine that takes longer for each look says nothing of shares.
+     */
     assert_true(questions >= 15 || clock_mono_ms() - began_ms > 3 * 15 * 300);
 }
 
