@@ -36,21 +36,16 @@ int audit_check_by(const struct audit_by *by, struct reason *why)
     return check_text("the reason", by->reason, AUDIT_REASON_MAX, why);
 }
 
-static void add_text(struct buf *out, const char *key, const char *text)
-{
-    buf_member_text(out, key, text, text ? strlen(text) : 0);
-}
-
 void audit_action_write(const struct audit_action *action, struct buf *out)
 {
     buf_text(out, "{\"at\":");
     buf_int(out, action->at_ms);
-    add_text(out, "what", action->what);
-    add_text(out, "actor", action->by->actor);
-    add_text(out, "reason", action->by->reason);
-    add_text(out, "id", action->id);
-    add_text(out, "campaign", action->campaign);
-    add_text(out, "to", action->to);
+    buf_member_text(out, "what", action->what);
+    buf_member_text(out, "actor", action->by->actor);
+    buf_member_text(out, "reason", action->by->reason);
+    buf_member_text(out, "id", action->id);
+    buf_member_text(out, "campaign", action->campaign);
+    buf_member_text(out, "to", action->to);
     if (action->count >= 0)
         buf_member_int(out, "count", action->count);
     if (action->is_edited)

@@ -108,12 +108,17 @@ static void add_key(struct buf *buf, const char *key)
     buf_add(buf, "\":", 2);
 }
 
-void buf_member_text(struct buf *buf, const char *key, const char *data, size_t len)
+void buf_member(struct buf *buf, const char *key, const char *data, size_t len)
 {
     if (len == 0)
         return;
     add_key(buf, key);
     buf_json(buf, data, len);
+}
+
+void buf_member_text(struct buf *buf, const char *key, const char *text)
+{
+    buf_member(buf, key, text, text ? strlen(text) : 0);
 }
 
 void buf_member_int(struct buf *buf, const char *key, int64_t number)

@@ -34,7 +34,8 @@ void buf_json_text(struct buf *buf, const char *text); /* NULL is written as nul
 
 /* One more member of a JSON object that has one already: `,"key":"text"` (nothing when the text is absent or empty) and
  * `,"key":number`. The key needs no escaping. */
-void buf_member_text(struct buf *buf, const char *key, const char *data, size_t len);
+void buf_member(struct buf *buf, const char *key, const char *data, size_t len);
+void buf_member_text(struct buf *buf, const char *key, const char *text); /* NULL: nothing */
 void buf_member_int(struct buf *buf, const char *key, int64_t number);
 
 const char *buf_str(const struct buf *buf); /* "" when nothing was added yet */

@@ -100,11 +100,6 @@ static void set_person(struct receipt *receipt, struct span id)
     receipt->record.person = span_of(channel_person(CHANNEL_OPEN, who, receipt->person));
 }
 
-static void add_text(struct buf *out, const char *key, struct span text)
-{
-    buf_member_text(out, key, text.data, text.len);
-}
-
 static void write_audit(struct receipt *receipt, const struct notice *notice, int64_t now_ms)
 {
     char masked[MASK_SIZE];
@@ -112,16 +107,16 @@ static void write_audit(struct receipt *receipt, const struct notice *notice, in
 
     buf_text(out, "{\"at\":");
     buf_int(out, now_ms);
-    add_text(out, "what", span_of("receipt"));
-    add_text(out, "provider_id", notice->provider_id);
-    add_text(out, "delivery", span_of(delivery_name(receipt->record.delivery)));
-    add_text(out, "code", span_of(receipt->code));
+    buf_member_text(out, "what", "receipt");
+    buf_member(out, "provider_id", notice->provider_id.data, notice->provider_id.len);
+    buf_member_text(out, "delivery", delivery_name(receipt->record.delivery));
+    buf_member_text(out, "code", receipt->code);
     if (notice->at_ms > 0)
         buf_member_int(out, "happened_at", notice->at_ms);
-    add_text(out, "event", notice->event);
-    add_text(out, "source", span_of(notice->source));
+    buf_member(out, "event", notice->event.data, notice->event.len);
+    buf_member_text(out, "source", notice->source);
     if (receipt->record.person.data)
-        add_text(out, "to", span_of(mask_address(receipt->record.person, masked)));
+        buf_member_text(out, "to", mask_address(receipt->record.person, masked));
     buf_char(out, '}');
     receipt->record.audit = (struct span){out->data, out->len};
 }

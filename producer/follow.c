@@ -9,7 +9,7 @@
 
 #define LOOK_EACH_MS 200
 
-static const char *state_name(int64_t state)
+const char *campaign_state_name(int64_t state)
 {
     static const char *const names[] = {
         [STORE_RUNNING] = "running",
@@ -38,7 +38,7 @@ int campaign_read(struct store *store, const char *campaign, struct campaign_cou
     ret->purged = store_counter(ret->counters, ret->counter_count, "purged");
     ret->ended = ret->sent + ret->dead + ret->cancelled + ret->purged;
     ret->retries = store_counter(ret->counters, ret->counter_count, "retries");
-    ret->state = state_name(store_counter(ret->counters, ret->counter_count, "state"));
+    ret->state = campaign_state_name(store_counter(ret->counters, ret->counter_count, "state"));
     ret->first_at_ms = store_counter(ret->counters, ret->counter_count, "first_at");
     return 0;
 }

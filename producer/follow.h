@@ -15,6 +15,9 @@ struct campaign_counts {
     struct store_counter counters[STORE_COUNTERS_MAX]; /* all of them, the deaths by reason among them */
 };
 
+/* `state` of enum store_campaign_state. */
+const char *campaign_state_name(int64_t state);
+
 /* ERR_INVALID when there is no such campaign. */
 int campaign_read(struct store *store, const char *campaign, struct campaign_counts *ret, struct reason *why);
 

@@ -8,16 +8,11 @@
 
 #define RAW_MAX ((size_t)4 << 20) /* bytes of an item that is no JSON object; in base64 they fit the buffer */
 
-static void add_text(struct buf *out, const char *key, const char *text)
-{
-    buf_member_text(out, key, text, text ? strlen(text) : 0);
-}
-
 static void add_attempt(struct buf *out, const struct attempt_record *attempt)
 {
     buf_member_int(out, "status", attempt->status);
-    add_text(out, "code", attempt->code);
-    add_text(out, "correlation_id", attempt->correlation_id);
+    buf_member_text(out, "code", attempt->code);
+    buf_member_text(out, "correlation_id", attempt->correlation_id);
     buf_member_int(out, "latency_ms", attempt->latency_ms);
     if (attempt->is_unknown)
         buf_text(out, ",\"unknown\":true");
@@ -45,18 +40,18 @@ void letter_write(const struct letter *letter, struct envelope *envelope, struct
 {
     buf_text(out, "{\"id\":");
     buf_json_text(out, envelope->id);
-    add_text(out, "campaign", envelope->campaign);
+    buf_member_text(out, "campaign", envelope->campaign);
     buf_member_int(out, "dead_at", letter->at_ms);
-    add_text(out, "reason", letter->reason);
-    add_text(out, "field", letter->field);
-    add_text(out, "detail", letter->detail);
+    buf_member_text(out, "reason", letter->reason);
+    buf_member_text(out, "field", letter->field);
+    buf_member_text(out, "detail", letter->detail);
     buf_member_int(out, "attempts", envelope->progress.attempts);
     buf_member_int(out, "deaths", envelope->progress.deaths);
     if (letter->last) {
         buf_text(out, ",\"last\":{\"at\":");
         buf_int(out, letter->last->at_ms);
         add_attempt(out, letter->last);
-        add_text(out, "message", letter->last->message);
+        buf_member_text(out, "message", letter->last->message);
         buf_char(out, '}');
     }
     if (json_kind(envelope->json) == JSON_OBJECT) {
@@ -74,21 +69,21 @@ void audit_write(const struct audit_entry *entry, const struct envelope *envelop
 
     buf_text(out, "{\"at\":");
     buf_int(out, entry->at_ms);
-    add_text(out, "what", entry->what);
-    add_text(out, "id", envelope->id);
-    add_text(out, "campaign", envelope->campaign);
+    buf_member_text(out, "what", entry->what);
+    buf_member_text(out, "id", envelope->id);
+    buf_member_text(out, "campaign", envelope->campaign);
     if (envelope->route) {
-        add_text(out, "route", envelope->route->name);
-        add_text(out, "channel", channel_name(envelope->content.channel));
+        buf_member_text(out, "route", envelope->route->name);
+        buf_member_text(out, "channel", channel_name(envelope->content.channel));
     }
     if (envelope->content.to.data)
-        add_text(out, "to", mask_address(envelope->content.to, masked));
-    add_text(out, "outcome", entry->outcome);
-    add_text(out, "reason", entry->reason);
+        buf_member_text(out, "to", mask_address(envelope->content.to, masked));
+    buf_member_text(out, "outcome", entry->outcome);
+    buf_member_text(out, "reason", entry->reason);
     if (entry->attempt)
         add_attempt(out, entry->attempt);
-    add_text(out, "sha256", entry->sha256);
-    add_text(out, "provider_id", entry->provider_id);
-    add_text(out, "conversation_id", entry->conversation_id);
+    buf_member_text(out, "sha256", entry->sha256);
+    buf_member_text(out, "provider_id", entry->provider_id);
+    buf_member_text(out, "conversation_id", entry->conversation_id);
     buf_char(out, '}');
 }

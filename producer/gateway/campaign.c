@@ -107,11 +107,6 @@ static void change(void *context, struct store *store, struct gateway *gateway)
 
 static void show_change(void *context, struct exchange *exchange)
 {
-    static const char *const names[] = {
-        [STORE_RUNNING] = "running",
-        [STORE_PAUSED] = "paused",
-        [STORE_CANCELLED_FOR_GOOD] = "cancelled",
-    };
     const struct job *job = context;
 
     if (job->rc == ERR_STATE) {
@@ -123,7 +118,7 @@ static void show_change(void *context, struct exchange *exchange)
         return;
     }
     buf_printf(answer_json(exchange_answer(exchange), 200), "{\"id\":\"%s\",\"state\":\"%s\",\"moved\":%" PRId64 "}\n",
-               job->campaign, names[job->state], job->moved);
+               job->campaign, campaign_state_name(job->state), job->moved);
     exchange_send(exchange);
 }
 

@@ -97,10 +97,10 @@ static void write_behind(struct intake *intake, struct span text, const char *ti
         buf_add(out, text.data, text.len - 1);
     }
     if (!intake->envelope.has_own_id)
-        buf_member_text(out, "id", intake->envelope.id, strlen(intake->envelope.id));
+        buf_member_text(out, "id", intake->envelope.id);
     buf_text(out, ",\"herald\":{\"accepted_at\":");
     buf_int(out, now_ms);
-    buf_member_text(out, "ticket", ticket, strlen(ticket));
+    buf_member_text(out, "ticket", ticket);
     buf_text(out, "}}");
 }
 
