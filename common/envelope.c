@@ -198,6 +198,15 @@ static void take_redelivered(struct envelope *envelope)
     json_remove(envelope->json, "redelivered");
 }
 
+/* One that is invalid is as good as none: it must not cost the message (Trace Context, section 3.2). */
+static void read_trace(struct envelope *envelope)
+{
+    size_t len = 0;
+    const char *text = json_text(json_get(envelope->json, "traceparent"), &len);
+
+    (void)trace_parse(text, len, &envelope->trace);
+}
+
 static int read_fields(struct envelope *envelope, struct refusal *why)
 {
     static const char *const priorities[] = {"high", "normal", "low", NULL};
@@ -212,6 +221,7 @@ static int read_fields(struct envelope *envelope, struct refusal *why)
         read_optional_text(json, "idempotency_key", 256, why) != 0 ||
         read_optional_text(json, "callback_url", 2048, why) != 0 || read_labels(json, why) != 0)
         return ERR_INVALID;
+    read_trace(envelope);
     envelope->priority = (enum priority)priority;
     envelope->on_unknown = (enum on_unknown)policy;
     return 0;
