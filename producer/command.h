@@ -58,7 +58,8 @@ struct command {
     X(webhook_register)                                                                                                \
     X(webhook_list)                                                                                                    \
     X(webhook_delete)                                                                                                  \
-    X(settings)
+    X(settings)                                                                                                        \
+    X(metrics)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)
