@@ -4,7 +4,7 @@
 
 #include "common/base64.h"
 #include "common/ids.h"
-#include "common/json.h"
+#include "common/json_check.h"
 #include "common/utf8.h"
 
 #define TEXT_MAX ((size_t)1 << 20) /* bytes of fields that are kept as text: escaped, they still fit a line */
@@ -28,26 +28,6 @@ bool audit_is_hash(const char *text, size_t len)
 }
 
 /* --- writing --- */
-
-/* As it stands it may go into a line: an object, and all of it on one. */
-static bool is_entry(struct span text)
-{
-    struct json *value = NULL;
-    struct reason ignored;
-    bool is_object;
-
-    if (!text.data || text.len == 0 || text.data[0] != '{' || text.data[text.len - 1] != '}')
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if ((unsigned char)text.data[i] < ' ')
-            return false;
-    }
-    if (json_parse(&value, text.data, text.len, &ignored) != 0)
-        return false;
-    is_object = json_kind(value) == JSON_OBJECT;
-    json_free(value);
-    return is_object;
-}
 
 static size_t field_count(const struct store_audit_entry *entry)
 {
@@ -120,7 +100,7 @@ void audit_chain_write(struct audit_link *link, const struct store_audit_entry *
     buf_text(out, "\",\"org\":\"");
     buf_text(out, link->org);
     buf_text(out, "\",");
-    if (is_entry(entry->text)) {
+    if (entry->text.data && json_is_object_line(entry->text)) { /* as it stands it may go into a line */
         buf_text(out, "\"entry\":");
         buf_add(out, entry->text.data, entry->text.len);
     } else {
