@@ -14,7 +14,7 @@
 
 static const struct option rows[] = {
     {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",
-     .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
+     .has_file = true, .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
     {"org", "HERALD_ORG", OPTION_TEXT, AT(org), .fallback = "default", .value = "NAME",
      .help = "Genesys organisation whose queues these are: letters, digits, . _ -"},
     {"log-level", "HERALD_LOG_LEVEL", OPTION_TEXT, AT(log_level), .fallback = "info",
@@ -96,7 +96,7 @@ static const struct option rows[] = {
 
     {"listen", "HERALD_LISTEN", OPTION_TEXT, AT(listen), .fallback = "127.0.0.1:8080", .value = "HOST:PORT", SERVES,
      .help = "where the gateway listens; TLS is a proxy's business"},
-    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES,
+    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES, .has_file = true,
      .help = "who may call: name:enqueue+read+operate:<SHA-256 of the token>, separated by blanks"},
     {"cors-origins", "HERALD_CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .value = "ORIGINS", SERVES,
      .help = "pages that may call from a browser, such as https://crm.example.com, separated by commas"},

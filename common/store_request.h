@@ -54,8 +54,9 @@ typedef void (*request_done)(struct request *request, const struct redis_reply *
 struct request {
     struct request *next;
     struct store *store;
-    bool must_arrive; /* send again on a new connection until there is an answer */
-    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool must_arrive;    /* send again on a new connection until there is an answer */
+    bool is_fleeting;    /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool may_be_refused; /* a question that Redis may forbid or not know: that is an answer like any other */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */

@@ -58,6 +58,7 @@ struct command {
     X(webhook_register)                                                                                                \
     X(webhook_list)                                                                                                    \
     X(webhook_delete)                                                                                                  \
+    X(doctor)                                                                                                          \
     X(settings)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/settings.h"
+#include "common/store_server.h"
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
 #include "worker/identity.h"
@@ -249,6 +250,7 @@ static int prepare_and_run(struct worker *worker)
         (void)fprintf(stderr, "herald-worker: %s. Is it running, and is --redis (HERALD_REDIS_URL) right?\n", why.text);
         return EXIT_UNREACHABLE;
     }
+    store_warn_of_risks(settings->redis_url, settings->org);
     if (http_global_init(&why) != 0)
         return usage(&why);
     rc = run(worker);

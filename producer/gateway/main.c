@@ -11,8 +11,10 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/store_server.h"
 #include "producer/command.h"
 #include "producer/gateway/server.h"
+#include "producer/gateway/spool.h"
 #include "producer/gateway/templates.h"
 
 static int usage(const char *reason)
@@ -92,10 +94,13 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     }
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
              LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+    store_warn_of_risks(gateway->settings->redis_url, gateway->settings->org);
     if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
         log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
     if (gateway->clients.count == 0)
         log_warning("nobody may enqueue: there are no --clients");
+    if (spool_probe(gateway->settings, &why) != 0)
+        log_warning("uploads and streams will be refused", LOG_TEXT("reason", why.text));
     wait_for_stop(gateway, server, signals);
     hurry.server = server;
     has_hurry = pthread_create(&hurrying, NULL, wait_for_hurry, &hurry) == 0; /* without it, --drain is waited for */
