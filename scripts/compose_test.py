@@ -125,6 +125,13 @@ class Daemon:
             self._popen.wait()
         self._popen = None
 
+    def probe(self):
+        """It may run and yet not be allowed to run anything."""
+        try:
+            self.docker("run", "--rm", "--network=none", BASE, "true")
+        except Wrong as error:
+            raise NoDaemon(f"it runs no container: {error}") from None
+
     def docker(self, *arguments, **options):
         return run("docker", *arguments, env=self.environment(), **options)
 
@@ -198,7 +205,10 @@ def write_people(path):
 def make_base(folder, kept):
     """A tar of Debian's minimal system; kept in --cache for the next time."""
     if not kept.exists():
-        run("debootstrap", "--variant=minbase", "bookworm", folder / "root")
+        try:
+            run("debootstrap", "--variant=minbase", "bookworm", folder / "root")
+        except Wrong as error:
+            raise NoDaemon(f"no base image can be made: {error}") from None
         run("tar", "-C", folder / "root", "-cf", f"{kept}.part", ".")
         os.rename(f"{kept}.part", kept)
         shutil.rmtree(folder / "root")
@@ -207,6 +217,7 @@ def make_base(folder, kept):
 
 def build_images(daemon, stack, base):
     daemon.docker("import", base, BASE)
+    daemon.probe()
     context = daemon.folder / "redis"
     context.mkdir()
     (context / "Dockerfile").write_text(REDIS_IMAGE)
@@ -333,6 +344,7 @@ def test(options, folder):
         say("the images are built")
         daemon.stop()
         daemon.start(own_network=True)
+        daemon.probe()
         try:
             checks = exercise(stack)
         except Wrong:
