@@ -6,6 +6,7 @@
 #include "common/store.h"
 #include "common/store_accept.h"
 #include "common/store_dead.h"
+#include "common/store_gauges.h"
 #include "common/store_poll.h"
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
@@ -41,7 +42,8 @@ struct script {
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
     X(DEAD_COUNTS, dead_counts)                                                                                        \
     X(POLL, poll)                                                                                                      \
-    X(POLLED, polled)
+    X(POLLED, polled)                                                                                                  \
+    X(GAUGES, gauges)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -81,6 +83,7 @@ struct request {
         store_letters_fn letters;
         store_documents_fn documents;
         store_taken_fn taken;
+        store_gauged_fn gauged;
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/pulse.h"
 #include "common/settings.h"
 #include "common/store.h"
 #include "worker/breaker.h"
@@ -33,6 +34,7 @@ struct crew {
     atomic_size_t sleeping;      /* senders that found nothing to do and wait for a wake-up */
     atomic_size_t running;       /* sender threads that have not ended */
     atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
+    struct pulse keeping_pulse, sender_pulses[CREW_THREADS_MAX];
 
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
@@ -82,6 +84,9 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
  * get through. Neither the breaker nor the judgement of 403s hears of it. */
 int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
                        int64_t retry_after_ms);
+
+/* Whether the loops of the housekeeping and of the senders turn. */
+bool crew_is_alive(const struct crew *crew, int64_t now_ms);
 
 const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
 

@@ -212,5 +212,21 @@ def test_with_admin_it_only_asks_one_program_whether_it_is_ready():
             assert "--admin must be" in result.err, result.err
 
 
+def test_with_admin_a_worker_is_ready_while_it_can_send():
+    with Stand() as stand:
+        sandbox = stand.sandbox()
+        worker = stand.worker().wait_ready()
+        ask = lambda: stand.herald("doctor", "--admin", worker.admin)
+        wait_until(lambda: ask().status == 0, lambda: ask().describe())
+        stand.redis.kill()
+        wait_until(lambda: ask().status == 1, lambda: ask().describe())
+        assert "redis" in ask().out, ask().out
+        stand.redis.start()
+        wait_until(lambda: ask().status == 0, lambda: ask().describe())
+        worker.terminate()
+        equal(ask().status, 4, "of one that is gone")
+        assert sandbox.running
+
+
 if __name__ == "__main__":
     tap.run(globals())
