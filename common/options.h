@@ -50,7 +50,7 @@ struct option_set {
     unsigned program; /* rows of other programs are skipped */
 };
 
-#define OPTIONS_MAX_WORDS 16
+#define OPTIONS_MAX_WORDS 4096 /* the daily files of ten years */
 
 struct option_words {
     const char *words[OPTIONS_MAX_WORDS]; /* what is left of the command line; borrowed from argv */

@@ -38,6 +38,8 @@ static const struct option rows[] = {
      .help = "how long a campaign remembers whom it has been sent to"},
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
+    {"audit-full", "HERALD_AUDIT_FULL", OPTION_TEXT, AT(audit_full), .fallback = "drop", .choices = "drop|stop",
+     .value = "WHAT", .help = "when it has so many: drop the oldest, or stop sending until they are exported"},
 
     {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", ASKS,
      .help = "region of the organisation, or its domain such as mypurecloud.de"},
@@ -199,6 +201,11 @@ int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], c
     if (settings->login_url && base_url(login, settings->login_url, "login-url", why) != 0)
         return ERR_INVALID;
     return 0;
+}
+
+bool settings_audit_stops(const struct settings *settings)
+{
+    return settings->audit_full && strcmp(settings->audit_full, "stop") == 0;
 }
 
 struct span settings_webhook_secret(const struct settings *settings, size_t index)

@@ -152,6 +152,13 @@ void request_number(struct request *request, int64_t number)
     request_bytes(request, digits, buf_digits(number, digits));
 }
 
+void request_audit_max(struct request *request)
+{
+    const struct store_limits *limits = &request->store->limits;
+
+    request_number(request, limits->audit_stops ? INT64_MAX : limits->audit_max);
+}
+
 void request_key(struct request *request, const char *name)
 {
     char key[STORE_ORG_MAX + ID_MAX + 64]; /* the longest name is that of a message */

@@ -5,6 +5,7 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_audit.h"
 #include "common/store_dead.h"
 #include "common/store_gauges.h"
 #include "common/store_poll.h"
@@ -43,6 +44,9 @@ struct script {
     X(DEAD_COUNTS, dead_counts)                                                                                        \
     X(POLL, poll)                                                                                                      \
     X(POLLED, polled)                                                                                                  \
+    X(AUDIT_CLAIM, audit_claim)                                                                                        \
+    X(AUDIT_READ, audit_read)                                                                                          \
+    X(AUDIT_DONE, audit_done)                                                                                          \
     X(GAUGES, gauges)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
@@ -84,6 +88,9 @@ struct request {
         store_documents_fn documents;
         store_taken_fn taken;
         store_gauged_fn gauged;
+        store_audit_claimed_fn claimed;
+        store_audit_read_fn audit_read;
+        store_audit_done_fn audit_done;
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;
@@ -95,6 +102,7 @@ struct request *request_command(struct store *store, const char *command, reques
 void request_bytes(struct request *request, const char *data, size_t len);
 void request_text(struct request *request, const char *text); /* NULL: "" */
 void request_number(struct request *request, int64_t number);
+void request_audit_max(struct request *request);             /* where steps that write to the audit cut it off */
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
 /* What the org's time (prelude.lua) should be at least and at most, by an earlier answer and a clock of ours that
  * nobody sets; and what the answer to this request says it is. Somewhere between asking and the answer that was so. */
