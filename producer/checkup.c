@@ -156,6 +156,19 @@ static void look_at_workers(struct checkup *checkup, const struct store_status *
         find(checkup, "workers", HEALTH_GOOD, "%zu, all with a lease", status->worker_total);
 }
 
+static void look_at_audit(struct checkup *checkup, const struct store_status *status)
+{
+    if (status->audit_cut > 0)
+        find(checkup, "audit", HEALTH_WARNING, "%" PRId64 " entries were cut off unexported (--audit-max)",
+             status->audit_cut);
+    else if (status->audit_export_age_ms >= 0 && status->audit_lease_ms == 0)
+        find(checkup, "audit", HEALTH_WARNING,
+             "%" PRId64 " entries wait, and no exporter runs: herald audit export --follow", status->audit_kept);
+    else
+        find(checkup, "audit", HEALTH_GOOD, "%" PRId64 " entries in Redis, %s", status->audit_kept,
+             status->audit_lease_ms > 0 ? "and an exporter runs" : "never exported");
+}
+
 void checkup_org(struct checkup *checkup, const struct store_status *status)
 {
     const struct status_sum sum = status_sum(status);
@@ -168,8 +181,7 @@ void checkup_org(struct checkup *checkup, const struct store_status *status)
     if (status->hold_ms > 0)
         find(checkup, "sending", HEALTH_WARNING, "paused for another %.1f s: %s", (double)status->hold_ms / 1000,
              status->hold_reason);
-    if (status->audit_cut > 0)
-        find(checkup, "audit", HEALTH_WARNING, "%" PRId64 " entries were cut off by --audit-max", status->audit_cut);
+    look_at_audit(checkup, status);
     look_at_workers(checkup, status);
 }
 

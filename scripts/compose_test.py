@@ -187,10 +187,15 @@ class Stack:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
 
     def audit(self):
-        """Every entry in the stream in Redis."""
-        redis = self.containers("redis")[0]
-        text = self._daemon.docker("exec", redis["Id"], "redis-cli", "--json", "XRANGE", "herald:{demo}:audit", "-", "+")
-        return [json.loads(fields[1]) for _, fields in json.loads(text)]
+        """Every entry, out of the exporter's files, once it has exported all."""
+        wait_until(lambda: (status := self.status()) and status["audit"]["kept"] == 0, "the audit to be exported")
+        container = self.containers("audit")[0]["Id"]
+        text = self._daemon.docker("exec", container, "sh", "-c", "cat /audit/*.jsonl")
+        return [json.loads(line)["entry"] for line in text.splitlines()]
+
+    def verify_audit(self):
+        container = self.containers("audit")[0]["Id"]
+        return self._daemon.docker("exec", container, "sh", "-c", "herald audit verify /audit/*.jsonl --until redis")
 
 
 # --- the steps -----------------------------------------------------------------------------------------------------
@@ -282,6 +287,7 @@ def compare(stack, by_gateway):
     repeated = {name: count - 1 for name, count in received.items() if count > 1}
     say(f"accepted {status['accepted']}, sent {places['sent']}, dead {places['dead']}, retries {counters['retries']}, "
         f"redelivered {counters['redelivered']}; received {sum(received.values())}, of them again {sum(repeated.values())}")
+    say("the audit is exported: " + stack.verify_audit().strip())
     return [
         (f"accepted are all {PEOPLE} of the campaign and the gateway's one", status["accepted"] == PEOPLE + 1),
         ("the sum of herald status is right", status["balanced"] and status["uncounted"] == 0),
@@ -290,6 +296,7 @@ def compare(stack, by_gateway):
         ("each message that Herald calls sent was received", len(sent) == places["sent"] and sent <= set(received)),
         ("what was received twice had an unknown outcome", all(unknown[n] >= c for n, c in repeated.items())),
         ("the gateway's message was received", by_gateway in received),
+        ("no entry of the audit was cut off", status["audit"]["cut"] == 0),
         ("receipts came back", sum(v for k, v in counters.items() if k.startswith("receipt:")) > 0),
     ]
 

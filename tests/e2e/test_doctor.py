@@ -64,11 +64,21 @@ def test_a_stand_that_is_well_is_found_well():
         wait_until(lambda: stand.status()["workers"] and not stand.status()["workers"][0]["note"], "a worker with a token")
         found = doctor(stand)
         equal({what: health for what, [(health, _)] in found.items()},
-              dict.fromkeys(["redis", "persistence", "memory", "clock", "sum", "workers", "credentials"], "good"), "health")
+              dict.fromkeys(["redis", "persistence", "memory", "clock", "sum", "audit", "workers", "credentials"], "good"), "health")
         assert "appendfsync always" in only(found, "persistence")[1], found
         table = stand.herald("doctor", check=True).out
         assert "good     credentials" in table and "1, all with a lease" in table, table
         assert "sandbox-secret" not in table, table
+
+
+def test_an_audit_that_nobody_exports_any_more_is_a_warning():
+    with Stand() as stand:
+        stand.sandbox()
+        stand.herald("suppress", "add", "sms:+13175550199", "--reason", "asked", check=True)
+        assert "never exported" in only(doctor(stand), "audit")[1]
+        stand.herald("audit", "export", "--to", stand.path("audit"), check=True)
+        health, text = only(doctor(stand), "audit")
+        assert health == "warning" and "0 entries wait, and no exporter runs" in text, text
 
 
 def test_nobody_sending_is_a_warning():
