@@ -128,6 +128,14 @@ static int read_optional_text(const struct json *json, const char *key, size_t m
     return refuse(why, "field_invalid", field, "must be text of at most %zu bytes", max);
 }
 
+static struct span text_of(const struct json *member)
+{
+    struct span text = {NULL, 0};
+
+    text.data = json_text(member, &text.len);
+    return text;
+}
+
 static bool visit_label(void *context, const char *key, const struct json *value)
 {
     bool *is_fine = context;
@@ -221,6 +229,8 @@ static int read_fields(struct envelope *envelope, struct refusal *why)
         read_optional_text(json, "idempotency_key", 256, why) != 0 ||
         read_optional_text(json, "callback_url", 2048, why) != 0 || read_labels(json, why) != 0)
         return ERR_INVALID;
+    envelope->callback_url = text_of(json_get(json, "callback_url"));
+    envelope->template_name = text_of(json_get(json_get(json, "labels"), "template"));
     read_trace(envelope);
     envelope->priority = (enum priority)priority;
     envelope->on_unknown = (enum on_unknown)policy;

@@ -45,6 +45,8 @@ struct envelope {
     enum priority priority;
     enum on_unknown on_unknown;
     int64_t send_at_ms, expires_at_ms; /* 0: none */
+    struct span callback_url;          /* whom its outcome is told to; absent: nobody; borrows from json */
+    struct span template_name;         /* labels.template; absent: none; borrows from json */
     struct content content;            /* borrows from json */
     struct trace trace;                /* of the request that brought it */
     struct progress_state progress;

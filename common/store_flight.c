@@ -11,6 +11,9 @@ struct reserved_view {
 };
 
 #define RESERVE_HEAD 5 /* numbers in front of the envelopes */
+/* In place of how long the org is paused. */
+#define NO_LEASE   (-1)
+#define AUDIT_FULL (-2)
 
 struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index)
 {
@@ -37,7 +40,8 @@ static void on_reserved(struct request *request, const struct redis_reply *reply
     } else {
         view.shown.now_ms = now = redis_reply_integer(redis_reply_at(reply, 0));
         view.shown.hold_ms = redis_reply_integer(redis_reply_at(reply, 1));
-        view.shown.has_no_lease = view.shown.hold_ms < 0;
+        view.shown.has_no_lease = view.shown.hold_ms == NO_LEASE;
+        view.shown.is_audit_full = view.shown.hold_ms == AUDIT_FULL;
         view.shown.window_ms = redis_reply_integer(redis_reply_at(reply, 2));
         due = redis_reply_integer(redis_reply_at(reply, 3));
         if (due > 0)
@@ -64,6 +68,7 @@ void store_reserve(struct store *store, const struct store_reserve *ask, store_r
     request_number(request, ask->rate.window_ms);
     request_number(request, ask->margin_ms);
     request_clock(request);
+    request_number(request, store_limits(store)->audit_stops ? store_limits(store)->audit_max : 0);
     request_submit(request);
 }
 
@@ -88,6 +93,15 @@ static void on_settled(struct request *request, const struct redis_reply *reply)
     request->call.settled(request->context, redis_reply_error(reply) ? ERR_STATE : 0);
 }
 
+static void add_about(struct request *request, const struct store_about *about)
+{
+    request_text(request, about->channel);
+    request_bytes(request, about->template_name.data, about->template_name.len);
+    request_number(request, about->segments);
+    request_number(request, about->accepted_at_ms);
+    request_bytes(request, about->callback.data, about->callback.len);
+}
+
 static void add_sent(struct request *request, const struct store_settle *item)
 {
     request_text(request, item->ticket);
@@ -101,6 +115,7 @@ static void add_sent(struct request *request, const struct store_settle *item)
     request_bytes(request, item->person.data, item->person.len);
     request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
     request_bytes(request, item->audit.data, item->audit.len);
+    add_about(request, &item->about);
 }
 
 static void add_deferred(struct request *request, const struct store_settle *item)
@@ -139,8 +154,8 @@ static void add_buried(struct request *request, const struct store_settle *item)
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
     request_number(request, item->attempts);
-    request_text(request, item->channel);
     add_code(request, item->code);
+    add_about(request, &item->about);
 }
 
 static void add_released(struct request *request, const struct store_settle *item)
@@ -171,7 +186,7 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     request_text(request, worker);
     if (move != STORE_RELEASE)
         request_number(request, store_limits(store)->keep_ms);
-    request_number(request, store_limits(store)->audit_max);
+    request_audit_max(request);
     if (move == STORE_SENT) {
         request_number(request, store_poll_times(store)->first_ms);
         request_number(request, store_poll_times(store)->age_ms);

@@ -35,6 +35,8 @@ struct crew {
     atomic_uint work_count;      /* goes up when there may be work for those who sleep */
     atomic_size_t sleeping;      /* senders that found nothing to do and wait for a wake-up */
     atomic_size_t running;       /* sender threads that have not ended */
+    atomic_bool is_audit_full;   /* Redis hands nothing out until the audit was exported */
+    atomic_llong audit_said_ms;  /* monotonic; when that was last logged */
     atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
     struct pulse keeping_pulse, sender_pulses[CREW_THREADS_MAX];
 
@@ -62,6 +64,9 @@ void crew_wake_housekeeping(struct crew *crew); /* it is the first that joined *
 bool crew_has_lease(struct crew *crew);
 void crew_set_lease(struct crew *crew, int64_t until_ms);
 void crew_lose_lease(struct crew *crew); /* Redis says that it has run out: the housekeeping beats at once */
+
+/* Whether Redis hands nothing out because the audit is full; a change is logged, and `herald status` told, once. */
+void crew_note_audit(struct crew *crew, bool is_full);
 
 /* How many requests may be started now by whoever asks, and when to ask again (monotonic ms). 0 while the breaker is
  * open, and while a pause for want of credentials is being tried out, which one request does. */

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/settings.h"
+#include "common/store_server.h"
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
 #include "worker/identity.h"
@@ -275,6 +276,7 @@ static int prepare_and_run(struct worker *worker)
     if (rc == 0 && http_global_init(&why) != 0)
         rc = ERR_INVALID;
     if (rc == 0) {
+        store_warn_of_risks(settings->redis_url, settings->org);
         rc = run(worker);
         http_global_clear();
     } else {

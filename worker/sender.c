@@ -29,6 +29,8 @@ static void note_nothing_taken(struct sender *sender, const struct store_reserve
         wait_ms = reserved->window_ms;
     else if (reserved->has_no_lease)
         crew_lose_lease(sender->crew);
+    else if (reserved->is_audit_full)
+        crew_note_audit(sender->crew, true);
     else
         sender->is_asleep = true;
     if (reserved->due_in_ms >= 0 && reserved->due_in_ms < wait_ms)
@@ -49,6 +51,8 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
         return;
     }
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
+    if (!reserved->is_audit_full)
+        crew_note_audit(sender->crew, false);
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
     else
@@ -264,8 +268,9 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     }
     sender->metrics = metrics_join(crew->metrics);
     store_set_metrics(sender->store, sender->metrics);
-    store_set_limits(sender->store,
-                     &(struct store_limits){.keep_ms = settings->keep_ms, .audit_max = settings->audit_max});
+    store_set_limits(sender->store, &(struct store_limits){.keep_ms = settings->keep_ms,
+                                                           .audit_max = settings->audit_max,
+                                                           .audit_stops = settings_audit_stops(settings)});
     if (settings->poll_status)
         store_set_poll_times(sender->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
     settler_init(&sender->settler, sender->store, crew->worker_id, &sender->slots);

@@ -11,9 +11,11 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/store_server.h"
 #include "producer/command.h"
 #include "producer/gateway/meters.h"
 #include "producer/gateway/server.h"
+#include "producer/gateway/spool.h"
 #include "producer/gateway/templates.h"
 #include "producer/gateway/vitals.h"
 
@@ -87,12 +89,17 @@ static int explain_start(int rc, const struct reason *why)
 
 static void announce(const struct gateway *gateway, const struct server *server)
 {
+    struct reason why = {""};
+
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
              LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+    store_warn_of_risks(gateway->settings->redis_url, gateway->settings->org);
     if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
         log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
     if (gateway->clients.count == 0)
         log_warning("nobody may enqueue: there are no --clients");
+    if (spool_probe(gateway->settings, &why) != 0)
+        log_warning("uploads and streams will be refused", LOG_TEXT("reason", why.text));
 }
 
 /* Until it has been told to stop and has done so. */

@@ -56,6 +56,16 @@ def wait_until(condition, what, seconds=15):
         pause = min(pause * 1.5, LONGEST_POLL)
 
 
+def seen_window(window_ms):
+    """What herald-sandbox may observe of a window that a worker keeps, as the flags for it.
+
+    The worker keeps the window for when requests leave. The sandbox sees when they arrive, and on a machine whose
+    processors are busy with other suites some are read late, so that the next window's come close to them. Any limiter
+    that lets two windows' worth through at their border is found with half a window just as well.
+    """
+    return "--observe-window", f"{window_ms * (50 if SLOWNESS > 1 else 85) // 100}ms"
+
+
 def free_port():
     """A port below the ephemeral range, so that no outgoing connection takes it while its server restarts."""
     for _ in range(1000):

@@ -82,6 +82,7 @@ static int record(struct request *request, const struct sending *sending, struct
     clock_format_iso(now_ms, names->time);
     struct ledger_entry entry = {
         .time_ms = now_ms,
+        .mono_us = clock_mono_us(),
         .route = sending->route->name,
         .answered = answered(sending),
         .recipients = message->recipients,
