@@ -128,6 +128,14 @@ static int read_optional_text(const struct json *json, const char *key, size_t m
     return refuse(why, "field_invalid", field, "must be text of at most %zu bytes", max);
 }
 
+static struct span text_of(const struct json *member)
+{
+    struct span text = {NULL, 0};
+
+    text.data = json_text(member, &text.len);
+    return text;
+}
+
 static bool visit_label(void *context, const char *key, const struct json *value)
 {
     bool *is_fine = context;
@@ -198,6 +206,15 @@ static void take_redelivered(struct envelope *envelope)
     json_remove(envelope->json, "redelivered");
 }
 
+/* One that is invalid is as good as none: it must not cost the message (Trace Context, section 3.2). */
+static void read_trace(struct envelope *envelope)
+{
+    size_t len = 0;
+    const char *text = json_text(json_get(envelope->json, "traceparent"), &len);
+
+    (void)trace_parse(text, len, &envelope->trace);
+}
+
 static int read_fields(struct envelope *envelope, struct refusal *why)
 {
     static const char *const priorities[] = {"high", "normal", "low", NULL};
@@ -212,6 +229,9 @@ static int read_fields(struct envelope *envelope, struct refusal *why)
         read_optional_text(json, "idempotency_key", 256, why) != 0 ||
         read_optional_text(json, "callback_url", 2048, why) != 0 || read_labels(json, why) != 0)
         return ERR_INVALID;
+    envelope->callback_url = text_of(json_get(json, "callback_url"));
+    envelope->template_name = text_of(json_get(json_get(json, "labels"), "template"));
+    read_trace(envelope);
     envelope->priority = (enum priority)priority;
     envelope->on_unknown = (enum on_unknown)policy;
     return 0;

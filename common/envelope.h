@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/refusal.h"
 #include "common/route.h"
+#include "common/trace.h"
 
 #define ENVELOPE_VERSION     1
 #define ENVELOPE_HISTORY_MAX 20                       /* attempts kept in the envelope; older ones are in the audit */
@@ -44,7 +45,10 @@ struct envelope {
     enum priority priority;
     enum on_unknown on_unknown;
     int64_t send_at_ms, expires_at_ms; /* 0: none */
+    struct span callback_url;          /* whom its outcome is told to; absent: nobody; borrows from json */
+    struct span template_name;         /* labels.template; absent: none; borrows from json */
     struct content content;            /* borrows from json */
+    struct trace trace;                /* of the request that brought it */
     struct progress_state progress;
 };
 

@@ -39,6 +39,7 @@ struct option {
     const char *value;   /* what help calls the value: `N`, `FILE` */
     const char *help;
     unsigned programs; /* which programs have it; 0: all */
+    bool has_file;     /* NAME_FILE may name a file with the value, as of every secret */
 };
 
 struct option_set {

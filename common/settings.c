@@ -14,7 +14,7 @@
 
 static const struct option rows[] = {
     {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",
-     .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
+     .has_file = true, .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
     {"org", "HERALD_ORG", OPTION_TEXT, AT(org), .fallback = "default", .value = "NAME",
      .help = "Genesys organisation whose queues these are: letters, digits, . _ -"},
     {"log-level", "HERALD_LOG_LEVEL", OPTION_TEXT, AT(log_level), .fallback = "info",
@@ -23,6 +23,9 @@ static const struct option rows[] = {
     {"log-format", "HERALD_LOG_FORMAT", OPTION_TEXT, AT(log_format), .fallback = "auto", .choices = "auto|logfmt|json",
      .value = "FORMAT", .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
      .help = "logfmt, json, or auto: logfmt on a terminal, else json"},
+    {"admin", "HERALD_ADMIN", OPTION_TEXT, AT(admin), .fallback = "auto", .value = "HOST:PORT",
+     .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
+     .help = "where /metrics, /healthz and /readyz are; auto: 127.0.0.1:9464 unless that is taken; off: nowhere"},
     {"origins", "HERALD_ORIGINS", OPTION_TEXT, AT(origins), .fallback = "genesys.cloud,example.com", .value = "HOSTS",
      .help = "hosts that a bot message may name as its origin"},
     {"keep", "HERALD_KEEP", OPTION_DURATION, AT(keep_ms), .fallback = "7d", .min = 60 * SECOND, .max = 365 * DAY,
@@ -98,7 +101,7 @@ static const struct option rows[] = {
 
     {"listen", "HERALD_LISTEN", OPTION_TEXT, AT(listen), .fallback = "127.0.0.1:8080", .value = "HOST:PORT", SERVES,
      .help = "where the gateway listens; TLS is a proxy's business"},
-    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES,
+    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES, .has_file = true,
      .help = "who may call: name:enqueue+read+operate:<SHA-256 of the token>, separated by blanks"},
     {"cors-origins", "HERALD_CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .value = "ORIGINS", SERVES,
      .help = "pages that may call from a browser, such as https://crm.example.com, separated by commas"},

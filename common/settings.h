@@ -9,6 +9,7 @@ struct settings {
     char *redis_url;
     char *org;
     char *log_level, *log_format;
+    char *admin;   /* of a worker or gateway: see admin.h */
     char *origins; /* hosts that bot messages may name as their origin, comma separated */
     int64_t audit_max;
     char *audit_full; /* drop or stop */

@@ -118,9 +118,19 @@ void store_fence(struct store *store, const char *worker, const char *prefix, in
 
 enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
 
+/* What reports and callbacks have to know of a message that ends; for sent and bury. */
+struct store_about {
+    const char *channel;       /* "" when it is not known */
+    struct span template_name; /* may be absent */
+    int64_t segments;          /* of an SMS; else 0 */
+    int64_t accepted_at_ms;
+    struct span callback; /* the URL that its outcome is told to; may be absent */
+};
+
 struct store_settle {
     const char *ticket;
-    const char *id, *campaign;                 /* campaign "" when there is none */
+    const char *id, *campaign; /* campaign "" when there is none */
+    struct store_about about;
     bool is_new;                               /* nobody counted it as accepted yet */
     int64_t attempts;                          /* burnt so far; not for release */
     const char *provider_id, *conversation_id; /* sent */
@@ -130,9 +140,9 @@ struct store_settle {
     int64_t delay_ms;                          /* defer */
     const char *counted_as;                    /* defer: `retries` or another counter */
     struct span document;                      /* defer: the envelope; bury: the dead letter */
-    const char *reason, *channel, *code;       /* bury: what the dead letter is found by; channel and code may be "" */
-    struct span audit;                         /* an entry of the audit, JSON; may be absent for a defer */
-    bool give_back;                            /* the grant was not used; not for sent */
+    const char *reason, *code; /* bury: what the dead letter is found by, with the channel; code may be "" */
+    struct span audit;         /* an entry of the audit, JSON; may be absent for a defer */
+    bool give_back;            /* the grant was not used; not for sent */
 };
 /* rc is 0, or ERR_STATE when Redis refuses the step itself (the messages stay in flight). */
 typedef void (*store_settled_fn)(void *context, int rc);

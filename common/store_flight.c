@@ -93,6 +93,15 @@ static void on_settled(struct request *request, const struct redis_reply *reply)
     request->call.settled(request->context, redis_reply_error(reply) ? ERR_STATE : 0);
 }
 
+static void add_about(struct request *request, const struct store_about *about)
+{
+    request_text(request, about->channel);
+    request_bytes(request, about->template_name.data, about->template_name.len);
+    request_number(request, about->segments);
+    request_number(request, about->accepted_at_ms);
+    request_bytes(request, about->callback.data, about->callback.len);
+}
+
 static void add_sent(struct request *request, const struct store_settle *item)
 {
     request_text(request, item->ticket);
@@ -106,6 +115,7 @@ static void add_sent(struct request *request, const struct store_settle *item)
     request_bytes(request, item->person.data, item->person.len);
     request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
     request_bytes(request, item->audit.data, item->audit.len);
+    add_about(request, &item->about);
 }
 
 static void add_deferred(struct request *request, const struct store_settle *item)
@@ -144,8 +154,8 @@ static void add_buried(struct request *request, const struct store_settle *item)
     request_bytes(request, item->audit.data, item->audit.len);
     request_text(request, item->give_back ? "1" : "0");
     request_number(request, item->attempts);
-    request_text(request, item->channel);
     add_code(request, item->code);
+    add_about(request, &item->about);
 }
 
 static void add_released(struct request *request, const struct store_settle *item)

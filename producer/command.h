@@ -58,6 +58,7 @@ struct command {
     X(webhook_register)                                                                                                \
     X(webhook_list)                                                                                                    \
     X(webhook_delete)                                                                                                  \
+    X(doctor)                                                                                                          \
     X(audit_export)                                                                                                    \
     X(audit_verify)                                                                                                    \
     X(settings)

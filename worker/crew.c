@@ -256,6 +256,15 @@ int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const stru
     return pause_ms;
 }
 
+bool crew_is_alive(const struct crew *crew, int64_t now_ms)
+{
+    for (size_t i = 0; i < CREW_THREADS_MAX; i++) {
+        if (pulse_is_still(&crew->sender_pulses[i], now_ms))
+            return false;
+    }
+    return !pulse_is_still(&crew->keeping_pulse, now_ms);
+}
+
 const char *crew_state_name(struct crew *crew)
 {
     const char *name;

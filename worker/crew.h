@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/pulse.h"
 #include "common/settings.h"
 #include "common/store.h"
 #include "worker/breaker.h"
@@ -35,6 +36,7 @@ struct crew {
     atomic_bool is_audit_full;   /* Redis hands nothing out until the audit was exported */
     atomic_llong audit_said_ms;  /* monotonic; when that was last logged */
     atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
+    struct pulse keeping_pulse, sender_pulses[CREW_THREADS_MAX];
 
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
@@ -87,6 +89,9 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
  * get through. Neither the breaker nor the judgement of 403s hears of it. */
 int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
                        int64_t retry_after_ms);
+
+/* Whether the loops of the housekeeping and of the senders turn. */
+bool crew_is_alive(const struct crew *crew, int64_t now_ms);
 
 const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
 

@@ -1,6 +1,7 @@
 #include "worker/ending.h"
 
 #include "common/clock.h"
+#include "common/sms.h"
 
 int64_t ending_now_ms(const struct sender *sender)
 {
@@ -35,6 +36,21 @@ int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope
     int64_t own_ms = ending_left_ms(sender, envelope, clock_wall_ms());
 
     return left_ms > own_ms ? left_ms : own_ms;
+}
+
+struct store_about ending_about(const struct slot *slot)
+{
+    const struct envelope *envelope = &slot->envelope;
+    const struct content *content = &envelope->content;
+
+    return (struct store_about){
+        .channel = channel_name(content->channel),
+        .template_name = envelope->template_name,
+        .segments =
+            content->channel == CHANNEL_SMS ? (int64_t)sms_cost(content->text.data, content->text.len).segments : 0,
+        .accepted_at_ms = envelope->progress.accepted_at_ms,
+        .callback = envelope->callback_url,
+    };
 }
 
 struct store_settle ending_item(const struct slot *slot)
@@ -84,7 +100,7 @@ void ending_bury(struct sender *sender, struct slot *slot, const struct letter *
     slot->envelope.progress.deaths += slot->envelope.progress.deaths < ENVELOPE_COUNT_MAX;
     letter_write(letter, &slot->envelope, raw, &slot->document);
     item.reason = letter->reason;
-    item.channel = channel_name(slot->envelope.content.channel);
+    item.about = ending_about(slot);
     item.code = letter->last ? letter->last->code : "";
     item.document = (struct span){slot->document.data, slot->document.len};
     item.audit = (struct span){slot->audit.data, slot->audit.len};

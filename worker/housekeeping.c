@@ -200,6 +200,7 @@ static void turn(struct housekeeping *keeping)
 {
     struct http_watch watches[1 + PRIORITY_COUNT];
 
+    pulse_beat(&keeping->crew->keeping_pulse, clock_mono_ms());
     (void)store_pump(keeping->store, NULL); /* trouble is logged there */
     fetch_token(keeping);
     http_pump(keeping->http);
@@ -219,6 +220,7 @@ void housekeeping_run(struct housekeeping *keeping)
 {
     while (atomic_load(&keeping->crew->running) > 0)
         turn(keeping);
+    pulse_end(&keeping->crew->keeping_pulse);
     store_leave(keeping->store, keeping->crew->worker_id);
     (void)store_finish(keeping->store, 0, LEAVE_WAIT_MS, &(struct reason){""}); /* else the lease runs out by itself */
 }

@@ -167,6 +167,7 @@ static void turn(struct sender *sender)
     struct http_result result;
     struct http_watch watch;
 
+    pulse_beat(sender->pulse, clock_mono_ms());
     (void)store_pump(sender->store, NULL); /* trouble is logged there; the loop goes on */
     http_pump(sender->http);
     while (http_next(sender->http, &result))
@@ -202,6 +203,7 @@ static void *run(void *argument)
 
     while (!is_done(sender))
         turn(sender);
+    pulse_end(sender->pulse);
     sender->is_asleep = false;
     watch_sleep(sender);
     crew_leave(sender->crew, sender->http);
@@ -251,6 +253,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     int rc;
 
     sender->crew = crew;
+    sender->pulse = &crew->sender_pulses[number];
     sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);

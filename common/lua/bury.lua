@@ -1,17 +1,17 @@
 -- Makes messages dead letters. ARGV: worker, keep_ms, audit_max, then for each: ticket, id, campaign, is new, reason, dead
--- letter, audit entry, 1 if its grant was not used, attempts, channel, error code. One whose ticket is gone was taken
--- from us or buried before: nothing to do.
+-- letter, audit entry, 1 if its grant was not used, attempts, error code, and about it: channel, template, segments, when it
+-- was accepted, whom its outcome is told to. One whose ticket is gone was taken from us or buried before: nothing to do.
 -- Parts: window, letters
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local now, audit = int(wall_ms()), key('audit')
 expect_letters()
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
-for i = 4, #ARGV, 11 do
+for i = 4, #ARGV, 15 do
   if call('HDEL', inflight, ARGV[i]) == 1 then
     local id, campaign, reason = ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
     local message = key('message:' .. id)
-    local letter = keep_letter(ARGV[i + 5], reason, campaign, ARGV[i + 9], ARGV[i + 10], id, now)
+    local letter = keep_letter(ARGV[i + 5], reason, campaign, ARGV[i + 10], ARGV[i + 9], id, now)
     redis.pcall('HSET', message, 'state', 'dead', 'at', now, 'reason', reason, 'campaign', campaign, 'attempts',
       ARGV[i + 8], 'letter', letter)
     call('PEXPIRE', message, keep_ms)

@@ -1,7 +1,7 @@
 -- Records messages as sent. ARGV: worker, keep_ms, audit_max, when to ask for a status first in ms, until what age in ms, then
 -- for each: ticket, id, campaign, is new, attempts, provider's id, conversation's id, correlation id, person (as in the
--- suppression set), 1 if its status is to be asked for, audit entry. Repeating it changes nothing: a ticket is given up only
--- once.
+-- suppression set), 1 if its status is to be asked for, audit entry, and about it: channel, template, segments, when it was
+-- accepted, whom its outcome is told to. Repeating it changes nothing: a ticket is given up only once.
 -- Parts: receipts, polls
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local first_ms, age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -38,7 +38,7 @@ local function ask_for(conversation, provider)
   local due = math.min(now + first_ms, tonumber(call('ZSCORE', key('poll'), conversation) or math.huge))
   keep_polled(conversation, asked .. int(now) .. ' ' .. provider .. ' ', due, age_ms)
 end
-for i = 6, #ARGV, 11 do
+for i = 6, #ARGV, 16 do
   local id, campaign, provider = ARGV[i + 1], ARGV[i + 2], ARGV[i + 5]
   local message = key('message:' .. id)
   local is_ours = call('HDEL', inflight, ARGV[i]) == 1

@@ -205,7 +205,7 @@ static void bury_document(struct fixture *fixture, const struct death *death, co
         .campaign = death->campaign,
         .is_new = true,
         .reason = death->reason,
-        .channel = death->channel,
+        .about.channel = death->channel,
         .code = death->code,
         .document = {document, len},
         .audit = {"{}", 2},
