@@ -28,6 +28,7 @@ struct store {
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
     struct store_poll_times poll_times;
+    char actor[AUDIT_ACTOR_MAX + 1];
     struct script scripts[SCRIPT_COUNT];
 
     struct redis *redis; /* NULL between connections */
@@ -108,6 +109,16 @@ void store_set_poll_times(struct store *store, const struct store_poll_times *ti
 const struct store_poll_times *store_poll_times(const struct store *store)
 {
     return &store->poll_times;
+}
+
+void store_set_actor(struct store *store, const char *actor)
+{
+    (void)snprintf(store->actor, sizeof(store->actor), "%s", actor);
+}
+
+const char *store_actor(const struct store *store)
+{
+    return store->actor;
 }
 
 const char *store_list_name(enum priority priority)

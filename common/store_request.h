@@ -116,6 +116,7 @@ int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, a
 
 const struct store_limits *store_limits(const struct store *store);
 const struct store_poll_times *store_poll_times(const struct store *store);
+const char *store_actor(const struct store *store); /* "": nobody is named */
 const char *store_list_name(enum priority priority);
 
 #endif

@@ -80,6 +80,9 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
 
+/* Messages that this store puts in are those of who runs this. */
+void command_name_actor(struct store *store);
+
 /* Opens the store of the settings with their limits, and waits until Redis answers. */
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why);
 

@@ -154,6 +154,7 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
     record = record_of(slot, result, &verdict);
     audit = (struct audit_entry){
         .what = "attempt",
+        .worker = sender->crew->worker_id,
         .outcome = record.outcome,
         .reason = verdict.reason,
         .at_ms = ending_now_ms(sender),
