@@ -190,7 +190,7 @@ def test_an_idle_worker_picks_up_a_plain_LPUSH_to_any_list_at_once():
         sent = 0
         for name in [*LISTS, *LISTS, *LISTS]:
             # Idle means: nothing was asked of Redis for a while, so its next look by itself is far away.
-            wait_until(lambda: blocked(stand) == 3, "the worker to wait inside Redis for all three lists")
+            wait_until(lambda: flow.blocked(stand) == 3, "the worker to wait inside Redis for all three lists")
             sent += 1
             begun = time.monotonic()
             push(stand, message(sent), priority=name)
@@ -198,11 +198,6 @@ def test_an_idle_worker_picks_up_a_plain_LPUSH_to_any_list_at_once():
             took = time.monotonic() - begun
             assert took < 0.05 or SLOW, f"{name}: {took * 1000:.0f} ms"
         assert worker.running
-
-
-def blocked(stand):
-    text = stand.redis.call("INFO", "clients").decode()
-    return int(text.partition("blocked_clients:")[2].split()[0])
 
 
 def test_Redis_restarted_under_load_loses_and_doubles_nothing():
