@@ -12,6 +12,7 @@
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "common/store_request.h"
 
 #define RECONNECT_FIRST_MS         50
@@ -30,6 +31,7 @@ struct store {
     struct store_poll_times poll_times;
     char actor[AUDIT_ACTOR_MAX + 1];
     struct script scripts[SCRIPT_COUNT];
+    struct metrics_block *metrics; /* NULL: none */
 
     struct redis *redis; /* NULL between connections */
     int64_t opened_at_ms, retry_at_ms;
@@ -94,6 +96,24 @@ int store_open(struct store **ret, const char *redis_url, const char *org, struc
 void store_set_limits(struct store *store, const struct store_limits *limits)
 {
     store->limits = *limits;
+}
+
+void store_set_metrics(struct store *store, struct metrics_block *block)
+{
+    store->metrics = block;
+}
+
+size_t store_step_count(void)
+{
+    return SCRIPT_COUNT;
+}
+
+const char *store_step_name(size_t index)
+{
+#define STEP_TEXT(upper, lower) [SCRIPT_##upper] = #lower,
+    static const char *const names[SCRIPT_COUNT] = {STORE_SCRIPTS(STEP_TEXT)};
+
+    return names[index];
 }
 
 const struct store_limits *store_limits(const struct store *store)
@@ -267,6 +287,8 @@ static void send_unsent(struct store *store)
     for (; store->unsent; store->unsent = store->unsent->next) {
         append_request(store, store->unsent);
         store->unsent->is_sent = true;
+        if (store->metrics)
+            store->unsent->sent_us = clock_mono_us();
     }
 }
 
@@ -378,6 +400,8 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
     (void)take_first(store);
     if (sent_again_with_text(store, request, error))
         return 0;
+    if (store->metrics && request->script >= 0)
+        metrics_observe(store->metrics, METRIC_REDIS_STEP, clock_mono_us() - request->sent_us, (size_t)request->script);
     if (error && !request->may_be_refused)
         log_error("Redis refused a step", LOG_TEXT("reason", error));
     request->done(request, reply);

@@ -35,6 +35,12 @@ struct store_limits {
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
 
+/* How long steps take is counted there, by the thread that uses the store; NULL: nowhere. */
+struct metrics_block;
+void store_set_metrics(struct store *store, struct metrics_block *block);
+size_t store_step_count(void);
+const char *store_step_name(size_t index);
+
 /* Connects when it is time to, writes, reads, calls back. 0 while Redis is there, else ERR_UNREACHABLE or ERR_DENIED
  * with the reason of the last failure, for as long as it lasts. */
 int store_pump(struct store *store, struct reason *why);

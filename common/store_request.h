@@ -94,6 +94,7 @@ struct request {
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;
+    int64_t sent_us; /* monotonic; when it was handed to the connection, where that is counted */
 };
 
 /* A request that runs a script; KEYS[1] is there already, arguments follow by request_*. */

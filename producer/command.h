@@ -61,7 +61,8 @@ struct command {
     X(doctor)                                                                                                          \
     X(audit_export)                                                                                                    \
     X(audit_verify)                                                                                                    \
-    X(settings)
+    X(settings)                                                                                                        \
+    X(metrics)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)

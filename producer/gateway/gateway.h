@@ -16,6 +16,7 @@ struct gateway_counters {
 };
 
 struct clerks;
+struct metrics;
 struct templates;
 
 struct gateway {
@@ -24,6 +25,7 @@ struct gateway {
     struct signature_secrets secrets; /* of webhooks */
     bool takes_unsigned;              /* webhooks without a signature */
     struct gateway_counters counters;
+    struct metrics *metrics;
     struct templates *templates;
     struct clerks *clerks; /* of the server */
     atomic_uint spools;    /* open (spool.h) */
