@@ -64,11 +64,10 @@ struct request {
     bool is_fleeting;    /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool may_be_refused; /* a question that Redis may forbid or not know: that is an answer like any other */
     bool is_sent;
-    bool is_evalued; /* Redis did not know the script, so its text went along */
-    int script;      /* -1: a plain command */
-    struct buf bytes;
-    size_t *ends; /* where each argument ends in bytes */
-    size_t argc, cap;
+    bool is_evalued;  /* Redis did not know the script, so its text went along */
+    int script;       /* -1: a plain command */
+    struct buf bytes; /* the arguments as they go over the wire; of a script, what follows its name */
+    size_t argc;      /* how many these are */
     request_done done;
     /* What `done` needs; whichever the request's file uses. */
     union {

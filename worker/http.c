@@ -29,6 +29,8 @@ struct transfer {
     bool was_stopped;  /* libcurl wanted to send it a second time */
     bool was_withheld; /* ended by us before it left */
     bool is_cut;       /* the answer's body is larger than we keep */
+    char *url_text;    /* what `url` was made of */
+    CURLU *url;
     char authorization[AUTHORIZATION_MAX];
     char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
     struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */
@@ -191,6 +193,8 @@ void http_close(struct http *http)
         if (transfer->is_active)
             (void)curl_multi_remove_handle(http->multi, transfer->easy); /* it goes in the next line */
         curl_easy_cleanup(transfer->easy);
+        curl_url_cleanup(transfer->url);
+        free(transfer->url_text);
         buf_clear(&transfer->body);
         explicit_bzero(transfer->authorization, sizeof(transfer->authorization));
     }
@@ -266,6 +270,25 @@ static void set_headers(struct transfer *transfer, const struct http_request *re
     }
 }
 
+/* The URL of a transfer is nearly always that of its last one, so it is taken apart once: libcurl would do it, and put
+ * it together again, for every request. One that cannot be taken apart is left to libcurl, whose error is the result.
+ */
+static bool set_url(struct transfer *transfer, const char *url)
+{
+    if (transfer->url_text && strcmp(transfer->url_text, url) == 0)
+        return true;
+    free(transfer->url_text);
+    transfer->url_text = mem_text(url);
+    curl_url_cleanup(transfer->url);
+    transfer->url = curl_url();
+    if (!transfer->url)
+        return false;
+    if (curl_url_set(transfer->url, CURLUPART_URL, url, 0) == CURLUE_OK)
+        return curl_easy_setopt(transfer->easy, CURLOPT_CURLU, transfer->url) == CURLE_OK;
+    return curl_easy_setopt(transfer->easy, CURLOPT_CURLU, NULL) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_URL, url) == CURLE_OK;
+}
+
 /* The result that was shown last is not borrowed any more. */
 static void give_shown_back(struct http *http)
 {
@@ -291,7 +314,7 @@ void http_start(struct http *http, const struct http_request *request)
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
     set_headers(transfer, request);
-    if (curl_easy_setopt(transfer->easy, CURLOPT_URL, request->url) != CURLE_OK ||
+    if (!set_url(transfer, request->url) ||
         curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request->body.data) != CURLE_OK)
