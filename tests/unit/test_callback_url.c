@@ -220,7 +220,8 @@ static void the_url_of_the_settings_stands_for_its_own_host(void **state)
     assert_int_equal(callback_url_read(target, span_of("https://crm.example.org:8443/b"), &rules, &why), 0);
     assert_false(target->is_private);
     assert_int_equal(callback_url_read(target, span_of("https://crm.example.org/b"), &rules, &why), ERR_INVALID);
-    assert_int_equal(callback_rules_init(&rules, NULL, NULL, "http://crm.example.org/?token=hunter2", &why), ERR_INVALID);
+    assert_int_equal(callback_rules_init(&rules, NULL, NULL, "http://crm.example.org/?token=hunter2", &why),
+                     ERR_INVALID);
     assert_null(strstr(why.text, "hunter2"));
     assert_int_equal(callback_rules_init(&rules, NULL, "crm.example.org", "http://crm.example.org/", &why), 0);
     assert_int_equal(callback_rules_init(&rules, NULL, NULL, NULL, &why), 0);
