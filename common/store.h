@@ -272,6 +272,10 @@ struct store_status {
     int64_t polled;       /* conversations in which the status of messages is asked for */
     int64_t poll_hold_ms; /* 0: asking is not paused by itself */
     char poll_hold_reason[200];
+    struct {
+        int64_t waiting, in_flight, dead;                         /* now */
+        int64_t delivered, retried, dropped, forgotten, unqueued; /* since ever */
+    } callbacks;
     int64_t audit_kept, audit_cut;            /* entries that wait for the exporter; that were cut off unexported */
     int64_t audit_oldest_ms;                  /* age of the oldest that waits; -1: none does */
     int64_t audit_exported;                   /* entries, out of this stream */

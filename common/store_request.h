@@ -6,6 +6,7 @@
 #include "common/store.h"
 #include "common/store_accept.h"
 #include "common/store_audit.h"
+#include "common/store_callback.h"
 #include "common/store_dead.h"
 #include "common/store_gauges.h"
 #include "common/store_poll.h"
@@ -42,6 +43,11 @@ struct script {
     X(DEAD_TAKE, dead_take)                                                                                            \
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
     X(DEAD_COUNTS, dead_counts)                                                                                        \
+    X(CALLBACK_TAKE, callback_take)                                                                                    \
+    X(CALLBACK_END, callback_end)                                                                                      \
+    X(CALLBACK_SETTINGS, callback_settings)                                                                            \
+    X(CALLBACK_SETTLE, callback_settle)                                                                                \
+    X(CALLBACK_LOOK, callback_look)                                                                                    \
     X(POLL, poll)                                                                                                      \
     X(POLLED, polled)                                                                                                  \
     X(AUDIT_CLAIM, audit_claim)                                                                                        \
@@ -75,6 +81,7 @@ struct request {
         store_accept_fn accepted;
         store_reserved_fn reserved;
         store_polled_fn polled;
+        store_callbacks_fn callbacks;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;

@@ -67,7 +67,7 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
     switch (verdict->outcome) {
     case OUTCOME_SENT:
         item = ending_item(slot);
-        item.about = ending_about(slot);
+        item.about = ending_about(sender, slot);
         item.provider_id = slot->answer.message_id;
         item.conversation_id = slot->answer.conversation_id;
         item.correlation_id = slot->answer.correlation_id;
