@@ -12,10 +12,9 @@ pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
 -- As common/mask.h does, and more careful: of what is no number nothing is shown.
 local function masked(address)
-  local prefix, rest = string.match(address, '^(%l+:)(.*)$')
-  if not prefix then prefix, rest = '', address end
-  if #rest < 8 or #rest > 40 or not string.match(rest, '^%+?%d+$') then return prefix .. '*****' end
-  return prefix .. string.sub(rest, 1, 3) .. string.rep('*', #rest - 5) .. string.sub(rest, -2)
+  local number = string.match(address, '^%l*:?%+?(%d+)$') or ''
+  if #number < 8 or #number > 40 then return '*****' end
+  return string.sub(number, 1, 3) .. string.rep('*', #number - 5) .. string.sub(number, -2)
 end
 local function address_of(message)
   local payload = type(message.payload) == 'table' and message.payload or message
