@@ -4,11 +4,13 @@
 #ifndef HERALD_COMMON_ENVELOPE_H
 #define HERALD_COMMON_ENVELOPE_H
 
+#include "common/callback_url.h"
 #include "common/content.h"
 #include "common/ids.h"
 #include "common/json.h"
 #include "common/refusal.h"
 #include "common/route.h"
+#include "common/trace.h"
 
 #define ENVELOPE_VERSION     1
 #define ENVELOPE_HISTORY_MAX 20                       /* attempts kept in the envelope; older ones are in the audit */
@@ -47,11 +49,14 @@ struct envelope {
     struct span callback_url;          /* whom its outcome is told to; absent: nobody; borrows from json */
     struct span template_name;         /* labels.template; absent: none; borrows from json */
     struct content content;            /* borrows from json */
+    struct trace trace;                /* of the request that brought it */
     struct progress_state progress;
 };
 
 struct envelope_rules {
-    const char *origins; /* hosts, comma separated */
+    const char *origins;                    /* hosts, comma separated */
+    const struct callback_rules *callbacks; /* of a producer, which refuses a callback_url that nobody would call; NULL:
+                                               not looked at, since a bad one must not stop a message */
 };
 
 /* Reads and checks. Returns 0, or ERR_INVALID with `why`; what could be read is there in both cases (an id always), so

@@ -14,9 +14,11 @@ struct log_field {
     const char *key;
     const char *text; /* NULL: the number counts */
     int64_t number;
+    bool is_optional; /* left out when its text is empty */
 };
 
 #define LOG_TEXT(k, v)   ((struct log_field){.key = (k), .text = (v)})
+#define LOG_IF_ANY(k, v) ((struct log_field){.key = (k), .text = (v), .is_optional = true})
 #define LOG_NUMBER(k, v) ((struct log_field){.key = (k), .number = (v)})
 
 #define log_event(level, what, ...)                                                                                    \
@@ -35,6 +37,8 @@ struct log_field {
 void log_init(const char *program, const char *level, const char *format);
 void log_set_level(const char *level); /* any time */
 bool log_is_on(enum log_level level);
+const char *log_level_name(enum log_level level);
+uint64_t log_lines(enum log_level level); /* written so far */
 void log_write(enum log_level level, const char *what, const struct log_field *fields, size_t count);
 
 #endif

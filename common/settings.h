@@ -9,8 +9,10 @@ struct settings {
     char *redis_url;
     char *org;
     char *log_level, *log_format;
+    char *admin;   /* of a worker or gateway: see admin.h */
     char *origins; /* hosts that bot messages may name as their origin, comma separated */
     int64_t audit_max;
+    char *audit_full; /* drop or stop */
     int64_t keep_ms;
     int64_t dedup_ms, campaign_memory_ms;
 
@@ -30,6 +32,10 @@ struct settings {
     int64_t breaker_failures;
     bool poll_status;
     int64_t poll_first_ms, poll_age_ms;
+    char *callback_url, *callback_hosts, *callback_private_hosts; /* see callback_url.h */
+    char *callback_secrets;                                       /* see callback.h */
+    int64_t callback_timeout_ms, callback_attempts, callback_max_age_ms, callback_retry_cap_ms;
+    int64_t callback_in_flight, callback_max;
     char *worker_id, *environment;
     bool adopt;
 
@@ -56,6 +62,9 @@ struct option_set settings_set(struct settings *settings, enum settings_program 
 #define SETTINGS_URL_MAX 256
 int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], char login[SETTINGS_URL_MAX],
                   struct reason *why);
+
+/* Whether sending stops when the audit is full. */
+bool settings_audit_stops(const struct settings *settings);
 
 /* The secrets that sign what webhooks bring, separated by white space so that an old and a new one can both be good
  * while they are exchanged: the n-th, absent when there are not so many. The first is the one to register. */

@@ -12,6 +12,7 @@
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "common/store_request.h"
 
 #define RECONNECT_FIRST_MS         50
@@ -28,7 +29,9 @@ struct store {
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
     struct store_poll_times poll_times;
+    char actor[AUDIT_ACTOR_MAX + 1];
     struct script scripts[SCRIPT_COUNT];
+    struct metrics_block *metrics; /* NULL: none */
 
     struct redis *redis; /* NULL between connections */
     int64_t opened_at_ms, retry_at_ms;
@@ -95,6 +98,24 @@ void store_set_limits(struct store *store, const struct store_limits *limits)
     store->limits = *limits;
 }
 
+void store_set_metrics(struct store *store, struct metrics_block *block)
+{
+    store->metrics = block;
+}
+
+size_t store_step_count(void)
+{
+    return SCRIPT_COUNT;
+}
+
+const char *store_step_name(size_t index)
+{
+#define STEP_TEXT(upper, lower) [SCRIPT_##upper] = #lower,
+    static const char *const names[SCRIPT_COUNT] = {STORE_SCRIPTS(STEP_TEXT)};
+
+    return names[index];
+}
+
 const struct store_limits *store_limits(const struct store *store)
 {
     return &store->limits;
@@ -108,6 +129,16 @@ void store_set_poll_times(struct store *store, const struct store_poll_times *ti
 const struct store_poll_times *store_poll_times(const struct store *store)
 {
     return &store->poll_times;
+}
+
+void store_set_actor(struct store *store, const char *actor)
+{
+    (void)snprintf(store->actor, sizeof(store->actor), "%s", actor);
+}
+
+const char *store_actor(const struct store *store)
+{
+    return store->actor;
 }
 
 const char *store_list_name(enum priority priority)
@@ -158,6 +189,13 @@ void request_number(struct request *request, int64_t number)
     char digits[BUF_DIGITS];
 
     request_bytes(request, digits, buf_digits(number, digits));
+}
+
+void request_audit_max(struct request *request)
+{
+    const struct store_limits *limits = &request->store->limits;
+
+    request_number(request, limits->audit_stops ? INT64_MAX : limits->audit_max);
 }
 
 void request_key(struct request *request, const char *name)
@@ -255,6 +293,8 @@ static void send_unsent(struct store *store)
     for (; store->unsent; store->unsent = store->unsent->next) {
         append_request(store, store->unsent);
         store->unsent->is_sent = true;
+        if (store->metrics)
+            store->unsent->sent_us = clock_mono_us();
     }
 }
 
@@ -310,11 +350,13 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
 }
 
 /* Errors that say "not now" or "not here": the request was not carried out and will be, on another connection. */
-static bool is_passing_error(const char *error)
+static bool is_passing_error(const struct request *request, const char *error)
 {
     static const char *const passing[] = {"LOADING",  "READONLY",   "MASTERDOWN",  "OOM",    "BUSY",  "MISCONF",
                                           "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN", "NOPERM", "NOAUTH"};
 
+    if (request->may_be_refused && strncmp(error, "NOPERM", 6) == 0)
+        return false;
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
         const char *at = strstr(error, passing[i]); /* scripts put words before it */
 
@@ -354,7 +396,7 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
         reason_set(why, "Redis answered a question that nobody asked");
         return ERR_UNREACHABLE;
     }
-    if (error && is_passing_error(error)) {
+    if (error && is_passing_error(request, error)) {
         reason_set(why, "Redis cannot do it now: %.200s", error);
         store->is_refused = true;
         return ERR_UNREACHABLE;
@@ -364,7 +406,9 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
     (void)take_first(store);
     if (sent_again_with_text(store, request, error))
         return 0;
-    if (error)
+    if (store->metrics && request->script >= 0)
+        metrics_observe(store->metrics, METRIC_REDIS_STEP, clock_mono_us() - request->sent_us, (size_t)request->script);
+    if (error && !request->may_be_refused)
         log_error("Redis refused a step", LOG_TEXT("reason", error));
     request->done(request, reply);
     request_free(request);

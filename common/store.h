@@ -31,8 +31,15 @@ struct store_limits {
     int64_t dedup_ms;           /* idempotency keys outside a campaign */
     int64_t campaign_memory_ms; /* whom a campaign has been sent to */
     int64_t audit_max;          /* entries of the audit stream */
+    bool audit_stops;           /* when there are so many nothing is reserved any more, and none is cut off */
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
+
+/* How long steps take is counted there, by the thread that uses the store; NULL: nowhere. */
+struct metrics_block;
+void store_set_metrics(struct store *store, struct metrics_block *block);
+size_t store_step_count(void);
+const char *store_step_name(size_t index);
 
 /* Connects when it is time to, writes, reads, calls back. 0 while Redis is there, else ERR_UNREACHABLE or ERR_DENIED
  * with the reason of the last failure, for as long as it lasts. */
@@ -74,6 +81,9 @@ enum store_enqueued {
 /* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
 typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
+/* Who puts messages in from now on, for the audit: written in the step that takes them, with how many those are. "" (as
+ * at the start): nobody is named, and there is no entry. */
+void store_set_actor(struct store *store, const char *actor);
 /* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
@@ -94,15 +104,16 @@ struct store_reserve {
 };
 
 struct store_reserved {
-    int rc;            /* 0, ERR_STATE (Redis said no) or ERR_UNREACHABLE (the answer was lost: release the tickets) */
-    int64_t first;     /* as asked */
-    int64_t wanted;    /* as asked */
-    int64_t now_ms;    /* Redis' clock */
-    bool has_no_lease; /* nothing was taken: the worker's lease has run out */
-    int64_t hold_ms;   /* the org is paused for so long; nothing was taken */
-    int64_t window_ms; /* the window is full for so long; nothing was taken */
-    int64_t due_in_ms; /* the next delayed message falls due; -1: none */
-    size_t count;      /* envelopes taken */
+    int rc;             /* 0, ERR_STATE (Redis said no) or ERR_UNREACHABLE (the answer was lost: release the tickets) */
+    int64_t first;      /* as asked */
+    int64_t wanted;     /* as asked */
+    int64_t now_ms;     /* Redis' clock */
+    bool has_no_lease;  /* nothing was taken: the worker's lease has run out */
+    bool is_audit_full; /* nothing was taken: the audit has as many entries as it may, see audit_stops */
+    int64_t hold_ms;    /* the org is paused for so long; nothing was taken */
+    int64_t window_ms;  /* the window is full for so long; nothing was taken */
+    int64_t due_in_ms;  /* the next delayed message falls due; -1: none */
+    size_t count;       /* envelopes taken */
 };
 /* `envelope(i)` is borrowed until the callback returns. */
 struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index);
@@ -250,6 +261,8 @@ struct store_worker_info {
     char note[200];
 };
 
+#define STORE_AUDIT_PLACE_SIZE 256
+
 struct store_status {
     int64_t ready[PRIORITY_COUNT];
     int64_t delayed, dead, in_flight, parked, window_used;
@@ -259,7 +272,16 @@ struct store_status {
     int64_t polled;       /* conversations in which the status of messages is asked for */
     int64_t poll_hold_ms; /* 0: asking is not paused by itself */
     char poll_hold_reason[200];
-    int64_t audit_kept, audit_cut;
+    struct {
+        int64_t waiting, in_flight, dead;                         /* now */
+        int64_t delivered, retried, dropped, forgotten, unqueued; /* since ever */
+    } callbacks;
+    int64_t audit_kept, audit_cut;            /* entries that wait for the exporter; that were cut off unexported */
+    int64_t audit_oldest_ms;                  /* age of the oldest that waits; -1: none does */
+    int64_t audit_exported;                   /* entries, out of this stream */
+    int64_t audit_export_age_ms;              /* since the last export; -1: never */
+    int64_t audit_lease_ms;                   /* of the exporter that runs; 0: none does */
+    char audit_place[STORE_AUDIT_PLACE_SIZE]; /* where it writes, or the last one did */
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX];
     size_t worker_count, worker_total; /* shown here, there in all */

@@ -5,7 +5,10 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_audit.h"
+#include "common/store_callback.h"
 #include "common/store_dead.h"
+#include "common/store_gauges.h"
 #include "common/store_poll.h"
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
@@ -40,8 +43,17 @@ struct script {
     X(DEAD_TAKE, dead_take)                                                                                            \
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
     X(DEAD_COUNTS, dead_counts)                                                                                        \
+    X(CALLBACK_TAKE, callback_take)                                                                                    \
+    X(CALLBACK_END, callback_end)                                                                                      \
+    X(CALLBACK_SETTINGS, callback_settings)                                                                            \
+    X(CALLBACK_SETTLE, callback_settle)                                                                                \
+    X(CALLBACK_LOOK, callback_look)                                                                                    \
     X(POLL, poll)                                                                                                      \
-    X(POLLED, polled)
+    X(POLLED, polled)                                                                                                  \
+    X(AUDIT_CLAIM, audit_claim)                                                                                        \
+    X(AUDIT_READ, audit_read)                                                                                          \
+    X(AUDIT_DONE, audit_done)                                                                                          \
+    X(GAUGES, gauges)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -54,8 +66,9 @@ typedef void (*request_done)(struct request *request, const struct redis_reply *
 struct request {
     struct request *next;
     struct store *store;
-    bool must_arrive; /* send again on a new connection until there is an answer */
-    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool must_arrive;    /* send again on a new connection until there is an answer */
+    bool is_fleeting;    /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool may_be_refused; /* a question that Redis may forbid or not know: that is an answer like any other */
     bool is_sent;
     bool is_evalued;  /* Redis did not know the script, so its text went along */
     int script;       /* -1: a plain command */
@@ -68,6 +81,7 @@ struct request {
         store_accept_fn accepted;
         store_reserved_fn reserved;
         store_polled_fn polled;
+        store_callbacks_fn callbacks;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;
@@ -79,9 +93,14 @@ struct request {
         store_letters_fn letters;
         store_documents_fn documents;
         store_taken_fn taken;
+        store_gauged_fn gauged;
+        store_audit_claimed_fn claimed;
+        store_audit_read_fn audit_read;
+        store_audit_done_fn audit_done;
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;
+    int64_t sent_us; /* monotonic; when it was handed to the connection, where that is counted */
 };
 
 /* A request that runs a script; KEYS[1] is there already, arguments follow by request_*. */
@@ -90,6 +109,7 @@ struct request *request_command(struct store *store, const char *command, reques
 void request_bytes(struct request *request, const char *data, size_t len);
 void request_text(struct request *request, const char *text); /* NULL: "" */
 void request_number(struct request *request, int64_t number);
+void request_audit_max(struct request *request);             /* where steps that write to the audit cut it off */
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
 /* What the org's time (prelude.lua) should be at least and at most, by an earlier answer and a clock of ours that
  * nobody sets; and what the answer to this request says it is. Somewhere between asking and the answer that was so. */
@@ -103,6 +123,7 @@ int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, a
 
 const struct store_limits *store_limits(const struct store *store);
 const struct store_poll_times *store_poll_times(const struct store *store);
+const char *store_actor(const struct store *store); /* "": nobody is named */
 const char *store_list_name(enum priority priority);
 
 #endif

@@ -22,6 +22,12 @@ enum {
     AT_PARKED,
     AT_POLL,
     AT_POLL_HOLD,
+    AT_CALLBACKS,
+    AT_AUDIT_OLDEST,
+    AT_AUDIT_EXPORTED_AGO,
+    AT_AUDIT_EXPORTED,
+    AT_AUDIT_LEASE,
+    AT_AUDIT_PLACE,
     AT_COUNT
 };
 
@@ -91,10 +97,41 @@ static void read_hold(const struct redis_reply *reply, int64_t now_ms, int64_t *
     (void)snprintf(ret_reason, 200, "%.199s", space ? space + 1 : "");
 }
 
+static void read_callbacks(const struct redis_reply *reply, struct store_status *ret)
+{
+    const struct redis_reply *counts = redis_reply_at(reply, 3);
+    struct store_counter counters[STORE_COUNTERS_MAX];
+    size_t count = read_counters(counts, counters);
+
+    ret->callbacks.waiting = redis_reply_integer(redis_reply_at(reply, 0));
+    ret->callbacks.in_flight = redis_reply_integer(redis_reply_at(reply, 1));
+    ret->callbacks.dead = redis_reply_integer(redis_reply_at(reply, 2));
+    ret->callbacks.delivered = store_counter(counters, count, "delivered");
+    ret->callbacks.retried = store_counter(counters, count, "retried");
+    ret->callbacks.dropped = store_counter(counters, count, "dropped");
+    ret->callbacks.forgotten = store_counter(counters, count, "forgotten");
+    ret->callbacks.unqueued = store_counter(ret->counters, ret->counter_count, "callbacks_lost");
+}
+
 int request_refused(struct reason *why)
 {
     reason_set(why, "Redis refused it; the log above has its reason");
     return ERR_STATE;
+}
+
+/* What is neither there nor exported was cut off. How many there ever were Redis tells since version 7. */
+static void read_audit(const struct redis_reply *reply, struct store_status *ret)
+{
+    int64_t added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)), gone;
+
+    ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
+    ret->audit_exported = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_EXPORTED));
+    gone = added - ret->audit_kept - ret->audit_exported;
+    ret->audit_cut = gone > 0 ? gone : 0;
+    ret->audit_oldest_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_OLDEST));
+    ret->audit_export_age_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_EXPORTED_AGO));
+    ret->audit_lease_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_LEASE));
+    request_copy_text(ret->audit_place, sizeof(ret->audit_place), redis_reply_at(reply, AT_AUDIT_PLACE));
 }
 
 /* Nothing that is shown would be true otherwise. */
@@ -112,7 +149,7 @@ static void on_status(struct request *request, const struct redis_reply *reply)
 {
     struct status_answer *answer = request->context;
     struct store_status *ret = answer->status;
-    int64_t now, due, added;
+    int64_t now, due;
 
     if (redis_reply_count(reply) < AT_COUNT)
         return;
@@ -129,10 +166,9 @@ static void on_status(struct request *request, const struct redis_reply *reply)
     read_hold(redis_reply_at(reply, AT_HOLD), now, &ret->hold_ms, ret->hold_reason);
     ret->polled = redis_reply_integer(redis_reply_at(reply, AT_POLL));
     read_hold(redis_reply_at(reply, AT_POLL_HOLD), now, &ret->poll_hold_ms, ret->poll_hold_reason);
-    ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
-    added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)); /* 0 before Redis 7 */
-    ret->audit_cut = added > ret->audit_kept ? added - ret->audit_kept : 0;
+    read_audit(reply, ret);
     ret->counter_count = read_counters(redis_reply_at(reply, AT_COUNTERS), ret->counters);
+    read_callbacks(redis_reply_at(reply, AT_CALLBACKS), ret);
     ret->parked = redis_reply_integer(redis_reply_at(reply, AT_PARKED));
     read_workers(redis_reply_at(reply, AT_WORKERS), now, ret);
 }

@@ -14,6 +14,7 @@
 #define DENIED_CAP_MS   300000
 #define RATE_BASE_MS    1000
 #define RATE_CAP_MS     60000
+#define AUDIT_SAID_MS   10000
 
 void crew_init(struct crew *crew, const struct settings *settings, struct token *token)
 {
@@ -89,6 +90,25 @@ void crew_set_lease(struct crew *crew, int64_t until_ms)
 void crew_lose_lease(struct crew *crew)
 {
     atomic_store(&crew->lease_until_ms, 0);
+    crew_wake_housekeeping(crew);
+}
+
+void crew_note_audit(struct crew *crew, bool is_full)
+{
+    int64_t now_ms = clock_mono_ms(), said_ms;
+
+    if (atomic_exchange(&crew->is_audit_full, is_full) == is_full)
+        return;
+    /* An exporter that just keeps up makes it change all the time. */
+    said_ms = atomic_load(&crew->audit_said_ms);
+    if ((said_ms != 0 && now_ms - said_ms < AUDIT_SAID_MS) ||
+        !atomic_compare_exchange_strong(&crew->audit_said_ms, &said_ms, now_ms))
+        return;
+    if (is_full)
+        log_error("sending is stopped: the audit is full and --audit-full is stop; run herald audit export",
+                  LOG_NUMBER("entries", crew->settings->audit_max));
+    else
+        log_info("the audit is not full any more");
     crew_wake_housekeeping(crew);
 }
 
@@ -236,6 +256,15 @@ int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const stru
     return pause_ms;
 }
 
+bool crew_is_alive(const struct crew *crew, int64_t now_ms)
+{
+    for (size_t i = 0; i < CREW_THREADS_MAX; i++) {
+        if (pulse_is_still(&crew->sender_pulses[i], now_ms))
+            return false;
+    }
+    return !pulse_is_still(&crew->keeping_pulse, now_ms);
+}
+
 const char *crew_state_name(struct crew *crew)
 {
     const char *name;
@@ -244,4 +273,21 @@ const char *crew_state_name(struct crew *crew)
     name = breaker_state_name(crew->breaker.state);
     (void)pthread_mutex_unlock(&crew->lock);
     return name;
+}
+
+struct crew_look crew_look(struct crew *crew)
+{
+    struct crew_look look;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    look = (struct crew_look){crew->breaker.state, crew->active};
+    (void)pthread_mutex_unlock(&crew->lock);
+    return look;
+}
+
+int64_t crew_lease_left_ms(const struct crew *crew)
+{
+    int64_t left_ms = atomic_load(&crew->lease_until_ms) - clock_boot_ms();
+
+    return left_ms > 0 ? left_ms : 0;
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/metrics.h"
+#include "common/pulse.h"
 #include "common/settings.h"
 #include "common/store.h"
 #include "worker/breaker.h"
@@ -23,6 +25,7 @@ struct crew {
     char worker_id[64];
     char api_url[SETTINGS_URL_MAX];
     struct token *token;
+    struct metrics *metrics;
     struct store_identity identity; /* in Redis; its texts live in worker_id, instance and environment */
     char instance[40], environment[128];
 
@@ -32,7 +35,10 @@ struct crew {
     atomic_uint work_count;      /* goes up when there may be work for those who sleep */
     atomic_size_t sleeping;      /* senders that found nothing to do and wait for a wake-up */
     atomic_size_t running;       /* sender threads that have not ended */
+    atomic_bool is_audit_full;   /* Redis hands nothing out until the audit was exported */
+    atomic_llong audit_said_ms;  /* monotonic; when that was last logged */
     atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
+    struct pulse keeping_pulse, sender_pulses[CREW_THREADS_MAX];
 
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
@@ -41,7 +47,7 @@ struct crew {
     unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
     int64_t struck_ms;                        /* monotonic; when the last of either was counted */
     size_t active;                            /* requests under way in all threads */
-    struct http *wakes[CREW_THREADS_MAX + 2]; /* of the housekeeping, the senders and the poller */
+    struct http *wakes[CREW_THREADS_MAX + 3]; /* of the housekeeping, the senders, the poller, callbacks */
     size_t wake_count;
 };
 
@@ -58,6 +64,9 @@ void crew_wake_housekeeping(struct crew *crew); /* it is the first that joined *
 bool crew_has_lease(struct crew *crew);
 void crew_set_lease(struct crew *crew, int64_t until_ms);
 void crew_lose_lease(struct crew *crew); /* Redis says that it has run out: the housekeeping beats at once */
+
+/* Whether Redis hands nothing out because the audit is full; a change is logged, and `herald status` told, once. */
+void crew_note_audit(struct crew *crew, bool is_full);
 
 /* How many requests may be started now by whoever asks, and when to ask again (monotonic ms). 0 while the breaker is
  * open, and while a pause for want of credentials is being tried out, which one request does. */
@@ -83,6 +92,16 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
 int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
                        int64_t retry_after_ms);
 
+/* Whether the loops of the housekeeping and of the senders turn. */
+bool crew_is_alive(const struct crew *crew, int64_t now_ms);
+
 const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
+/* For metrics. */
+struct crew_look {
+    enum breaker_state breaker;
+    size_t active; /* requests under way */
+};
+struct crew_look crew_look(struct crew *crew);
+int64_t crew_lease_left_ms(const struct crew *crew); /* 0: there is none */
 
 #endif

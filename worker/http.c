@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
 
-#define HEADER_COUNT      5
+#define HEADER_COUNT      (6 + HTTP_MORE_HEADERS)
 #define AUTHORIZATION_MAX 4400 /* a token may be a JWT of 4 kB */
 
 /* A connection that has been idle for longer is not used again: load balancers close theirs after 60 s or so, and a
@@ -34,8 +35,9 @@ struct transfer {
     bool is_cut;       /* the answer's body is larger than we keep */
     char *url_text;    /* what `url` was made of */
     CURLU *url;
+    bool is_forbidden; /* an address that it would have had was not allowed */
     char authorization[AUTHORIZATION_MAX];
-    char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX];
+    char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
     struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */
     char answer_retry_after[HTTP_HEADER_MAX], answer_correlation_id[HTTP_HEADER_MAX],
         answer_request_id[HTTP_HEADER_MAX];
@@ -86,6 +88,26 @@ static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_
     transfer->was_stopped = transfer->has_left;
     transfer->has_left = true;
     return transfer->was_stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/* In place of libcurl's own socket(). A transfer that finds a connection made before does without. */
+static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *transfer = user;
+
+    (void)purpose;
+    if (!transfer->http->config.may_connect(transfer->context, &address->addr)) {
+        transfer->is_forbidden = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static bool guard_connections(struct transfer *transfer)
+{
+    return curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_PROXY, "") == CURLE_OK;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
@@ -158,6 +180,7 @@ static bool set_up_easy(struct http *http, struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "herald/" HERALD_VERSION) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK &&
+           (!http->config.may_connect || guard_connections(transfer)) &&
            (!http->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file) == CURLE_OK);
 }
 
@@ -268,6 +291,12 @@ static void set_headers(struct transfer *transfer, const struct http_request *re
                        request->request_id);
         add_header(transfer, &count, transfer->request_id);
     }
+    if (request->traceparent) {
+        (void)snprintf(transfer->traceparent, sizeof(transfer->traceparent), "traceparent: %s", request->traceparent);
+        add_header(transfer, &count, transfer->traceparent);
+    }
+    for (size_t i = 0; i < HTTP_MORE_HEADERS && request->more[i]; i++)
+        add_header(transfer, &count, request->more[i]);
 }
 
 /* The URL of a transfer is nearly always that of its last one, so it is taken apart once: libcurl would do it, and put
@@ -309,7 +338,8 @@ void http_start(struct http *http, const struct http_request *request)
         abort(); /* more than max_requests is our own mistake; the rest is out of memory: see mem.h */
     http->free = transfer->next_free;
     transfer->context = request->context;
-    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = false;
+    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = transfer->is_forbidden =
+        false;
     transfer->answer_retry_after[0] = transfer->answer_correlation_id[0] = transfer->answer_request_id[0] = '\0';
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
@@ -378,6 +408,7 @@ static void finish(struct http *http, struct transfer *transfer, CURLcode code, 
         .body = {transfer->body.data, transfer->body.len},
     };
     if (ret->transport != TRANSPORT_ANSWERED) {
+        ret->is_forbidden = transfer->is_forbidden;
         ret->status = 0;
         ret->error = transfer->was_stopped ? "the connection broke after the request had left"
                      : transfer->error[0]  ? transfer->error

@@ -14,6 +14,8 @@
 struct sender {
     pthread_t thread;
     struct crew *crew;
+    struct pulse *pulse; /* the crew's */
+    struct metrics_block *metrics;
     struct store *store;
     struct http *http;
     struct slots slots;

@@ -1,7 +1,7 @@
 -- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
 -- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick). Answers how many it took; as many as asked means: call again.
--- Parts: clock, letters
+-- Parts: clock, letters, callbacks
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
@@ -10,10 +10,25 @@ expect('HLEN', 'counts')
 local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6])), wall_ms()
 pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
+-- As common/mask.h does, and more careful: of what is no number nothing is shown.
+local function masked(address)
+  local prefix, rest = string.match(address, '^(%l+:)(.*)$')
+  if not prefix then prefix, rest = '', address end
+  if #rest < 8 or #rest > 40 or not string.match(rest, '^%+?%d+$') then return prefix .. '*****' end
+  return prefix .. string.sub(rest, 1, 3) .. string.rep('*', #rest - 5) .. string.sub(rest, -2)
+end
+local function address_of(message)
+  local payload = type(message.payload) == 'table' and message.payload or message
+  local to = type(payload.to) == 'table' and type(payload.to[1]) == 'table' and payload.to[1].address or payload.toAddress
+  return type(to) == 'string' and #to <= 256 and to
+end
 local function audit(worker, message, outcome)
   local id = type(message.id) == 'string' and message.id or ''
+  local campaign, to, channel = name_or_none(message.campaign, 64), address_of(message), channel_of(message)
+  local about = (campaign ~= '' and ',"campaign":"' .. campaign .. '"' or '') ..
+    (channel ~= 'none' and ',"channel":"' .. channel .. '"' or '') .. (to and ',"to":' .. cjson.encode(masked(to)) or '')
   call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. int(wall) ..
-    ',"what":"reap","id":' .. cjson.encode(id) .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
+    ',"what":"reap","id":' .. cjson.encode(id) .. about .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
     '","unknown":true}')
 end
 -- The text stays as it is but for one member in front: decoding and encoding again would change numbers and empty lists.
@@ -46,6 +61,8 @@ local function bury(message, envelope)
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
   count('counts', 'dead:outcome_unknown', 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
+  tell(callback_url(message), 'message.dead', id, int(wall), {'campaign', campaign, 'channel', channel_of(message), 'state', 'dead',
+    'reason', 'outcome_unknown', 'attempts', tonumber(whole(herald.attempts, 0))})
 end
 local taken = 0
 for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, 16)) do

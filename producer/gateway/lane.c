@@ -14,6 +14,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics.h"
+#include "common/pulse.h"
 #include "producer/command.h"
 #include "producer/gateway/compose.h"
 #include "producer/gateway/exchange_mhd.h"
@@ -33,10 +35,12 @@ struct lane {
     struct gateway *gateway;
     struct MHD_Daemon *daemon;
     struct store *store;
+    struct metrics_block *metrics;
     struct gather *gather;
     struct composer *composer;
     int epoll_fd; /* borrowed from the daemon */
     int wake_fd;
+    struct pulse pulse;
     pthread_t thread;
     bool is_running;
 
@@ -68,6 +72,11 @@ struct gather *lane_gather(struct lane *lane)
 struct gateway *lane_gateway(struct lane *lane)
 {
     return lane->gateway;
+}
+
+struct metrics_block *lane_metrics(struct lane *lane)
+{
+    return lane->metrics;
 }
 
 struct composer *lane_composer(struct lane *lane)
@@ -158,6 +167,11 @@ void lane_move_visitor(struct lane *lane, struct visitor *visitor, struct exchan
 void lane_wake(struct lane *lane)
 {
     (void)eventfd_write(lane->wake_fd, 1); /* fails only when 2^64 wakes are waiting */
+}
+
+bool lane_is_alive(const struct lane *lane, int64_t now_ms)
+{
+    return !pulse_is_still(&lane->pulse, now_ms);
 }
 
 void lane_post(struct lane *lane, struct lane_post *post)
@@ -292,6 +306,7 @@ static void *run(void *argument)
     int64_t looked_ms = 0;
 
     while (!has_ended(lane)) {
+        pulse_beat(&lane->pulse, clock_mono_ms());
         wait_for_something(lane);
         run_posts(lane);
         turn(lane);
@@ -300,6 +315,7 @@ static void *run(void *argument)
             looked_ms = clock_mono_ms();
         }
     }
+    pulse_end(&lane->pulse);
     lane->is_over = true;
     (void)exchange_sweep(&lane->waiting, 0, true);
     for (int i = 0; i < FINAL_TURNS; i++)
@@ -358,6 +374,8 @@ int lane_start(struct lane **ret, const struct lane_config *config, struct reaso
     lane->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = command_open_store(config->gateway->settings, &lane->store, why); /* whoever comes first is served */
     if (rc == 0) {
+        lane->metrics = metrics_join(config->gateway->metrics);
+        store_set_metrics(lane->store, lane->metrics);
         lane->gather = gather_create(lane->store);
         rc = start_daemon(lane, config, why);
     }

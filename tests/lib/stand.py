@@ -386,10 +386,11 @@ class Worker(Process):
 
 
 class Gateway(Process):
-    """herald-gateway on a port of its own."""
+    """herald-gateway on a port of its own. `admin` is the address of its metrics and health pages."""
 
     def __init__(self, name, flags, folder, env):
         super().__init__(name, [program("herald-gateway"), *flags], folder, env)
+        self.admin = env["HERALD_ADMIN"]
         self.port = int(env["HERALD_LISTEN"].rpartition(":")[2])
 
     def wait_ready(self, seconds=15):
@@ -525,6 +526,7 @@ class Stand:
         for _ in range(5):  # between free_port() and here another program may have taken the port
             settings = {
                 "HERALD_LISTEN": f"127.0.0.1:{free_port()}",
+                "HERALD_ADMIN": f"127.0.0.1:{free_port()}",
                 "HERALD_CLIENTS": " ".join([self.client()] if clients is None else clients),
             }
             gateway = Gateway(self._name("gateway"), flags, self.folder, self.environment(settings, env, org=org))

@@ -239,6 +239,7 @@ static void render(const struct record *record, uint64_t seq, struct text *out)
         [LEDGER_FROM] = "from",
         [LEDGER_CHANNEL] = "channel",
         [LEDGER_REQUEST_ID] = "request_id",
+        [LEDGER_TRACEPARENT] = "traceparent",
         [LEDGER_CONVERSATION_ID] = "conversation_id",
         [LEDGER_PROVIDER_ID] = "provider_id",
     };
@@ -246,6 +247,9 @@ static void render(const struct record *record, uint64_t seq, struct text *out)
                 record->time_ms, record->mono_us, record->route);
     for (int i = 0; i < LEDGER_PARTS; i++) {
         struct span part = record_part(record, i);
+        if (i == LEDGER_TRACEPARENT && part.bytes == NULL) {
+            continue; /* few have one */
+        }
         text_printf(out, ",\"%s\":", names[i]);
         text_json(out, part.bytes, part.length);
     }
