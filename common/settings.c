@@ -35,6 +35,9 @@ static const struct option rows[] = {
      .help = "how long a campaign remembers whom it has been sent to"},
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
+    {"report-keep", "HERALD_REPORT_KEEP", OPTION_DURATION, AT(report_keep_ms), .fallback = "400d", .min = DAY,
+     .max = 4000 * DAY, .value = "TIME",
+     .help = "how long days can be reported (hours: 40 days at most); the same for all programs of the org"},
 
     {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", ASKS,
      .help = "region of the organisation, or its domain such as mypurecloud.de"},

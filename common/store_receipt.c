@@ -40,6 +40,7 @@ void store_receipts(struct store *store, int64_t dedup_ms, const struct store_re
     request_number(request, limits->keep_ms);
     request_number(request, dedup_ms);
     request_number(request, limits->audit_max);
+    request_number(request, limits->report_ms);
     for (size_t i = 0; i < count; i++) {
         const struct store_receipt *receipt = &receipts[i];
 

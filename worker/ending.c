@@ -15,15 +15,24 @@ int64_t ending_accepted_ms(const struct sender *sender)
     return now_ms > own_ms ? now_ms : own_ms;
 }
 
-int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms)
+/* When it could be sent first. */
+static int64_t since_ms_of(const struct envelope *envelope, int64_t accepted_at_ms)
 {
-    int64_t since_ms = envelope->progress.accepted_at_ms ? envelope->progress.accepted_at_ms : now_ms;
-    int64_t until_ms;
+    int64_t since_ms = accepted_at_ms;
 
     if (envelope->send_at_ms > since_ms)
         since_ms = envelope->send_at_ms;
     if (envelope->progress.replayed_at_ms > since_ms)
         since_ms = envelope->progress.replayed_at_ms;
+    return since_ms;
+}
+
+int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms)
+{
+    int64_t accepted_at_ms = envelope->progress.accepted_at_ms;
+    int64_t since_ms = since_ms_of(envelope, accepted_at_ms ? accepted_at_ms : now_ms);
+    int64_t until_ms;
+
     until_ms = since_ms + sender->crew->settings->max_age_ms;
     if (envelope->expires_at_ms > 0 && envelope->expires_at_ms < until_ms)
         until_ms = envelope->expires_at_ms;
@@ -48,7 +57,7 @@ struct store_about ending_about(const struct slot *slot)
         .template_name = envelope->template_name,
         .segments =
             content->channel == CHANNEL_SMS ? (int64_t)sms_cost(content->text.data, content->text.len).segments : 0,
-        .accepted_at_ms = envelope->progress.accepted_at_ms,
+        .since_ms = since_ms_of(envelope, envelope->progress.accepted_at_ms),
         .callback = envelope->callback_url,
     };
 }

@@ -251,8 +251,9 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
         housekeeping_close(keeping);
         return rc;
     }
-    store_set_limits(keeping->store,
-                     &(struct store_limits){.keep_ms = settings->keep_ms, .audit_max = settings->audit_max});
+    store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
+                                                            .audit_max = settings->audit_max,
+                                                            .report_ms = settings->report_keep_ms});
     crew_join(crew, keeping->http);
     *ret = keeping;
     return 0;
