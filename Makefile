@@ -44,7 +44,7 @@ SOURCES  := $(wildcard common/*.[ch] producer/*.[ch] producer/gateway/*.[ch] wor
 PROGRAMS := $(BUILD)/herald $(BUILD)/herald-gateway $(BUILD)/herald-worker $(BUILD)/herald-sandbox
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TESTS))
 
-.PHONY: all yardsticks tests check format format-check tidy cppcheck fuzz install clean help
+.PHONY: all yardsticks bench tests check format format-check tidy cppcheck fuzz install clean help
 .SECONDARY:
 
 all: $(PROGRAMS) ## build herald, herald-gateway, herald-worker and herald-sandbox (the default)
@@ -83,11 +83,15 @@ $(TEST_BIN): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtest.a $(BUILD)/li
 	$(if $(V),,@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 
-$(BUILD)/tests/bench/bare_http: $(BUILD)/tests/bench/bare_http.o
+YARDSTICKS := $(BUILD)/tests/bench/bare_http $(BUILD)/tests/bench/bare_curl
+$(YARDSTICKS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	$(if $(V),,@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-yardsticks: $(BUILD)/tests/bench/bare_http ## build what scripts/bench measures against
+yardsticks: $(YARDSTICKS) ## build what scripts/bench measures against
+
+bench: ## measure every row of docs/performance.md (scripts/bench --help)
+	scripts/bench
 
 tests: all $(TEST_BIN) ## build all the programs and all the test programs
 

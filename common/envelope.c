@@ -206,6 +206,15 @@ static void take_redelivered(struct envelope *envelope)
     json_remove(envelope->json, "redelivered");
 }
 
+/* One that is invalid is as good as none: it must not cost the message (Trace Context, section 3.2). */
+static void read_trace(struct envelope *envelope)
+{
+    size_t len = 0;
+    const char *text = json_text(json_get(envelope->json, "traceparent"), &len);
+
+    (void)trace_parse(text, len, &envelope->trace);
+}
+
 static int read_fields(struct envelope *envelope, struct refusal *why)
 {
     static const char *const priorities[] = {"high", "normal", "low", NULL};
@@ -222,6 +231,7 @@ static int read_fields(struct envelope *envelope, struct refusal *why)
         return ERR_INVALID;
     envelope->callback_url = text_of(json_get(json, "callback_url"));
     envelope->template_name = text_of(json_get(json_get(json, "labels"), "template"));
+    read_trace(envelope);
     envelope->priority = (enum priority)priority;
     envelope->on_unknown = (enum on_unknown)policy;
     return 0;

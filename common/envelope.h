@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/refusal.h"
 #include "common/route.h"
+#include "common/trace.h"
 
 #define ENVELOPE_VERSION     1
 #define ENVELOPE_HISTORY_MAX 20                       /* attempts kept in the envelope; older ones are in the audit */
@@ -47,6 +48,7 @@ struct envelope {
     struct span callback_url;          /* whom its outcome is told to; absent: nobody; borrows from json */
     struct span template_name;         /* labels.template; absent: none; borrows from json */
     struct content content;            /* borrows from json */
+    struct trace trace;                /* of the request that brought it */
     struct progress_state progress;
 };
 

@@ -32,6 +32,15 @@ struct fetch_config {
 int fetch_open(struct fetch **ret, const struct fetch_config *config, struct reason *why);
 void fetch_close(struct fetch *fetch); /* takes NULL; wipes the token */
 
+/* Fetches the token and nothing else, to see whether the credentials are good. Errors as of fetch_call. */
+int fetch_prove(struct fetch *fetch, struct reason *why);
+
+/* GET `path` of `base` (neither login nor token), for the pages of our own programs. 0 with whatever status; *ret is
+ * the body (the caller clears it). ERR_UNREACHABLE, ERR_LIMIT. */
+struct buf;
+int fetch_page(const char *base, const char *path, int64_t timeout_ms, long *ret_status, struct buf *ret,
+               struct reason *why);
+
 struct fetch_answer {
     struct answer answer; /* the status, and what Genesys says of an error */
     struct span body;     /* borrowed until the next call */

@@ -89,8 +89,10 @@ void log_write(enum log_level level, const char *what, const struct log_field *f
     else
         buf_printf(&line, "%s %s %s", time, config.program, level_names[level]);
     add_field(&line, "event", &event);
-    for (size_t i = 0; i < count; i++)
-        add_field(&line, fields[i].key, &fields[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (!fields[i].is_optional || fields[i].text[0])
+            add_field(&line, fields[i].key, &fields[i]);
+    }
     buf_text(&line, config.json ? "}\n" : "\n");
     if (line.overflow) {
         buf_reset(&line);

@@ -14,9 +14,11 @@ struct log_field {
     const char *key;
     const char *text; /* NULL: the number counts */
     int64_t number;
+    bool is_optional; /* left out when its text is empty */
 };
 
 #define LOG_TEXT(k, v)   ((struct log_field){.key = (k), .text = (v)})
+#define LOG_IF_ANY(k, v) ((struct log_field){.key = (k), .text = (v), .is_optional = true})
 #define LOG_NUMBER(k, v) ((struct log_field){.key = (k), .number = (v)})
 
 #define log_event(level, what, ...)                                                                                    \

@@ -1,5 +1,6 @@
 #include "common/options.h"
 
+#include <errno.h>
 #include <ini.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,14 +47,15 @@ static int set_from(struct target t, const char *text, const char *place, const 
 static int read_secret_file(const char *path, char out[SECRET_FILE_MAX], struct reason *why)
 {
     FILE *file = fopen(path, "re");
-    size_t len;
+    size_t len = file ? fread(out, 1, SECRET_FILE_MAX, file) : 0;
+    int failure = !file || ferror(file) ? errno : 0; /* of a folder, which container systems make of a missing file */
 
-    if (!file) {
-        reason_set(why, "cannot read %s", path);
+    if (file)
+        (void)fclose(file); /* only read */
+    if (failure) {
+        reason_set(why, "cannot read %.200s: %s", path, strerror(failure));
         return ERR_INVALID;
     }
-    len = fread(out, 1, SECRET_FILE_MAX, file);
-    (void)fclose(file); /* only read */
     if (len == SECRET_FILE_MAX) {
         reason_set(why, "%s has more than %d bytes", path, SECRET_FILE_MAX - 1);
         return ERR_INVALID;
@@ -61,8 +63,8 @@ static int read_secret_file(const char *path, char out[SECRET_FILE_MAX], struct 
     while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
         len--;
     out[len] = '\0';
-    if (len == 0 || strlen(out) != len) {
-        reason_set(why, "%s %s", path, len == 0 ? "is empty" : "has a NUL byte in it");
+    if (strspn(out, " \t\r\n") == len || strlen(out) != len) {
+        reason_set(why, "%s %s", path, strlen(out) == len ? "is empty" : "has a NUL byte in it");
         return ERR_INVALID;
     }
     return 0;
@@ -196,7 +198,7 @@ static int apply_environment(const struct option_set *sets, size_t count, struct
 
             if (!t.row->env || !is_here(&sets[s], t.row))
                 continue;
-            if (t.row->kind == OPTION_SECRET && apply_secret_file(t, why) != 0)
+            if ((t.row->kind == OPTION_SECRET || t.row->has_file) && apply_secret_file(t, why) != 0)
                 return ERR_INVALID;
             if (text && *text && set_from(t, text, "environment variable ", t.row->env, why) != 0)
                 return ERR_INVALID;

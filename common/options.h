@@ -39,6 +39,7 @@ struct option {
     const char *value;   /* what help calls the value: `N`, `FILE` */
     const char *help;
     unsigned programs; /* which programs have it; 0: all */
+    bool has_file;     /* NAME_FILE may name a file with the value, as of every secret */
 };
 
 struct option_set {
@@ -49,7 +50,7 @@ struct option_set {
     unsigned program; /* rows of other programs are skipped */
 };
 
-#define OPTIONS_MAX_WORDS 16
+#define OPTIONS_MAX_WORDS 4096 /* the daily files of ten years */
 
 struct option_words {
     const char *words[OPTIONS_MAX_WORDS]; /* what is left of the command line; borrowed from argv */

@@ -21,7 +21,8 @@ static void print_row_help(FILE *out, const struct option *row)
     if (row->fallback)
         (void)fprintf(out, " [%s]", row->fallback);
     if (row->env)
-        (void)fprintf(out, "\n  %-26s %s%s", "", row->env, row->kind == OPTION_SECRET ? " (or its _FILE)" : "");
+        (void)fprintf(out, "\n  %-26s %s%s", "", row->env,
+                      row->kind == OPTION_SECRET || row->has_file ? " (or its _FILE)" : "");
     (void)fputc('\n', out);
 }
 

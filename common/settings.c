@@ -14,7 +14,7 @@
 
 static const struct option rows[] = {
     {"redis", "HERALD_REDIS_URL", OPTION_TEXT, AT(redis_url), .fallback = "redis://127.0.0.1:6379/0", .value = "URL",
-     .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
+     .has_file = true, .help = "Redis: redis://[user:pass@]host:port/db or unix:///path"},
     {"org", "HERALD_ORG", OPTION_TEXT, AT(org), .fallback = "default", .value = "NAME",
      .help = "Genesys organisation whose queues these are: letters, digits, . _ -"},
     {"log-level", "HERALD_LOG_LEVEL", OPTION_TEXT, AT(log_level), .fallback = "info",
@@ -23,6 +23,9 @@ static const struct option rows[] = {
     {"log-format", "HERALD_LOG_FORMAT", OPTION_TEXT, AT(log_format), .fallback = "auto", .choices = "auto|logfmt|json",
      .value = "FORMAT", .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
      .help = "logfmt, json, or auto: logfmt on a terminal, else json"},
+    {"admin", "HERALD_ADMIN", OPTION_TEXT, AT(admin), .fallback = "auto", .value = "HOST:PORT",
+     .programs = SETTINGS_WORKER | SETTINGS_GATEWAY,
+     .help = "where /metrics, /healthz and /readyz are; auto: 127.0.0.1:9464 unless that is taken; off: nowhere"},
     {"origins", "HERALD_ORIGINS", OPTION_TEXT, AT(origins), .fallback = "genesys.cloud,example.com", .value = "HOSTS",
      .help = "hosts that a bot message may name as its origin"},
     {"keep", "HERALD_KEEP", OPTION_DURATION, AT(keep_ms), .fallback = "7d", .min = 60 * SECOND, .max = 365 * DAY,
@@ -35,6 +38,8 @@ static const struct option rows[] = {
      .help = "how long a campaign remembers whom it has been sent to"},
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
+    {"audit-full", "HERALD_AUDIT_FULL", OPTION_TEXT, AT(audit_full), .fallback = "drop", .choices = "drop|stop",
+     .value = "WHAT", .help = "when it has so many: drop the oldest, or stop sending until they are exported"},
     {"report-keep", "HERALD_REPORT_KEEP", OPTION_DURATION, AT(report_keep_ms), .fallback = "400d", .min = DAY,
      .max = 4000 * DAY, .value = "TIME",
      .help = "how long days can be reported (hours: 40 days at most); the same for all programs of the org"},
@@ -99,7 +104,7 @@ static const struct option rows[] = {
 
     {"listen", "HERALD_LISTEN", OPTION_TEXT, AT(listen), .fallback = "127.0.0.1:8080", .value = "HOST:PORT", SERVES,
      .help = "where the gateway listens; TLS is a proxy's business"},
-    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES,
+    {"clients", "HERALD_CLIENTS", OPTION_TEXT, AT(clients), .value = "LIST", SERVES, .has_file = true,
      .help = "who may call: name:enqueue+read+operate:<SHA-256 of the token>, separated by blanks"},
     {"cors-origins", "HERALD_CORS_ORIGINS", OPTION_TEXT, AT(cors_origins), .value = "ORIGINS", SERVES,
      .help = "pages that may call from a browser, such as https://crm.example.com, separated by commas"},
@@ -199,6 +204,11 @@ int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], c
     if (settings->login_url && base_url(login, settings->login_url, "login-url", why) != 0)
         return ERR_INVALID;
     return 0;
+}
+
+bool settings_audit_stops(const struct settings *settings)
+{
+    return settings->audit_full && strcmp(settings->audit_full, "stop") == 0;
 }
 
 struct span settings_webhook_secret(const struct settings *settings, size_t index)

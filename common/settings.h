@@ -9,8 +9,10 @@ struct settings {
     char *redis_url;
     char *org;
     char *log_level, *log_format;
+    char *admin;   /* of a worker or gateway: see admin.h */
     char *origins; /* hosts that bot messages may name as their origin, comma separated */
     int64_t audit_max;
+    char *audit_full; /* drop or stop */
     int64_t keep_ms;
     int64_t dedup_ms, campaign_memory_ms;
     int64_t report_keep_ms;
@@ -57,6 +59,9 @@ struct option_set settings_set(struct settings *settings, enum settings_program 
 #define SETTINGS_URL_MAX 256
 int settings_urls(const struct settings *settings, char api[SETTINGS_URL_MAX], char login[SETTINGS_URL_MAX],
                   struct reason *why);
+
+/* Whether sending stops when the audit is full. */
+bool settings_audit_stops(const struct settings *settings);
 
 /* The secrets that sign what webhooks bring, separated by white space so that an old and a new one can both be good
  * while they are exchanged: the n-th, absent when there are not so many. The first is the one to register. */

@@ -153,6 +153,13 @@ void request_number(struct request *request, int64_t number)
     request_bytes(request, digits, buf_digits(number, digits));
 }
 
+void request_audit_max(struct request *request)
+{
+    const struct store_limits *limits = &request->store->limits;
+
+    request_number(request, limits->audit_stops ? INT64_MAX : limits->audit_max);
+}
+
 void request_key(struct request *request, const char *name)
 {
     char key[STORE_ORG_MAX + ID_MAX + 64]; /* the longest name is that of a message */
@@ -305,11 +312,13 @@ static void disconnect(struct store *store, int rc, const struct reason *why)
 }
 
 /* Errors that say "not now" or "not here": the request was not carried out and will be, on another connection. */
-static bool is_passing_error(const char *error)
+static bool is_passing_error(const struct request *request, const char *error)
 {
     static const char *const passing[] = {"LOADING",  "READONLY",   "MASTERDOWN",  "OOM",    "BUSY",  "MISCONF",
                                           "TRYAGAIN", "NOREPLICAS", "CLUSTERDOWN", "NOPERM", "NOAUTH"};
 
+    if (request->may_be_refused && strncmp(error, "NOPERM", 6) == 0)
+        return false;
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
         const char *at = strstr(error, passing[i]); /* scripts put words before it */
 
@@ -349,7 +358,7 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
         reason_set(why, "Redis answered a question that nobody asked");
         return ERR_UNREACHABLE;
     }
-    if (error && is_passing_error(error)) {
+    if (error && is_passing_error(request, error)) {
         reason_set(why, "Redis cannot do it now: %.200s", error);
         store->is_refused = true;
         return ERR_UNREACHABLE;
@@ -359,7 +368,7 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
     (void)take_first(store);
     if (sent_again_with_text(store, request, error))
         return 0;
-    if (error)
+    if (error && !request->may_be_refused)
         log_error("Redis refused a step", LOG_TEXT("reason", error));
     request->done(request, reply);
     request_free(request);

@@ -31,6 +31,7 @@ struct store_limits {
     int64_t dedup_ms;           /* idempotency keys outside a campaign */
     int64_t campaign_memory_ms; /* whom a campaign has been sent to */
     int64_t audit_max;          /* entries of the audit stream */
+    bool audit_stops;           /* when there are so many nothing is reserved any more, and none is cut off */
     int64_t report_ms;          /* what reports count, by the day */
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
@@ -95,15 +96,16 @@ struct store_reserve {
 };
 
 struct store_reserved {
-    int rc;            /* 0, ERR_STATE (Redis said no) or ERR_UNREACHABLE (the answer was lost: release the tickets) */
-    int64_t first;     /* as asked */
-    int64_t wanted;    /* as asked */
-    int64_t now_ms;    /* Redis' clock */
-    bool has_no_lease; /* nothing was taken: the worker's lease has run out */
-    int64_t hold_ms;   /* the org is paused for so long; nothing was taken */
-    int64_t window_ms; /* the window is full for so long; nothing was taken */
-    int64_t due_in_ms; /* the next delayed message falls due; -1: none */
-    size_t count;      /* envelopes taken */
+    int rc;             /* 0, ERR_STATE (Redis said no) or ERR_UNREACHABLE (the answer was lost: release the tickets) */
+    int64_t first;      /* as asked */
+    int64_t wanted;     /* as asked */
+    int64_t now_ms;     /* Redis' clock */
+    bool has_no_lease;  /* nothing was taken: the worker's lease has run out */
+    bool is_audit_full; /* nothing was taken: the audit has as many entries as it may, see audit_stops */
+    int64_t hold_ms;    /* the org is paused for so long; nothing was taken */
+    int64_t window_ms;  /* the window is full for so long; nothing was taken */
+    int64_t due_in_ms;  /* the next delayed message falls due; -1: none */
+    size_t count;       /* envelopes taken */
 };
 /* `envelope(i)` is borrowed until the callback returns. */
 struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index);
@@ -253,6 +255,8 @@ struct store_worker_info {
     char note[200];
 };
 
+#define STORE_AUDIT_PLACE_SIZE 256
+
 struct store_status {
     int64_t ready[PRIORITY_COUNT];
     int64_t delayed, dead, in_flight, parked, window_used;
@@ -262,7 +266,12 @@ struct store_status {
     int64_t polled;       /* conversations in which the status of messages is asked for */
     int64_t poll_hold_ms; /* 0: asking is not paused by itself */
     char poll_hold_reason[200];
-    int64_t audit_kept, audit_cut;
+    int64_t audit_kept, audit_cut;            /* entries that wait for the exporter; that were cut off unexported */
+    int64_t audit_oldest_ms;                  /* age of the oldest that waits; -1: none does */
+    int64_t audit_exported;                   /* entries, out of this stream */
+    int64_t audit_export_age_ms;              /* since the last export; -1: never */
+    int64_t audit_lease_ms;                   /* of the exporter that runs; 0: none does */
+    char audit_place[STORE_AUDIT_PLACE_SIZE]; /* where it writes, or the last one did */
     size_t counter_count;
     struct store_counter counters[STORE_COUNTERS_MAX];
     size_t worker_count, worker_total; /* shown here, there in all */

@@ -52,7 +52,7 @@ void store_accept(struct store *store, int64_t max_backlog, const struct store_o
     request_number(request, limits->keep_ms);
     request_number(request, limits->dedup_ms);
     request_number(request, limits->campaign_memory_ms);
-    request_number(request, limits->audit_max);
+    request_audit_max(request);
     request_number(request, max_backlog);
     for (size_t i = 0; i < count; i++) {
         const struct store_message *message = &offers[i].message;

@@ -244,7 +244,7 @@ void store_dead_take(struct store *store, struct store_take_run *run, const stru
     request_text(request, name); /* where the answer is kept, until the step after the next */
     request_number(request, run->step);
     request_number(request, store_limits(store)->keep_ms);
-    request_number(request, store_limits(store)->audit_max);
+    request_audit_max(request);
     request_number(request, (int64_t)kind_count);
     for (size_t k = 0; k < kind_count; k++)
         add_kind(request, run, &kinds[k]);

@@ -11,6 +11,9 @@ struct reserved_view {
 };
 
 #define RESERVE_HEAD 5 /* numbers in front of the envelopes */
+/* In place of how long the org is paused. */
+#define NO_LEASE   (-1)
+#define AUDIT_FULL (-2)
 
 struct span store_reserved_envelope(const struct store_reserved *reserved, size_t index)
 {
@@ -37,7 +40,8 @@ static void on_reserved(struct request *request, const struct redis_reply *reply
     } else {
         view.shown.now_ms = now = redis_reply_integer(redis_reply_at(reply, 0));
         view.shown.hold_ms = redis_reply_integer(redis_reply_at(reply, 1));
-        view.shown.has_no_lease = view.shown.hold_ms < 0;
+        view.shown.has_no_lease = view.shown.hold_ms == NO_LEASE;
+        view.shown.is_audit_full = view.shown.hold_ms == AUDIT_FULL;
         view.shown.window_ms = redis_reply_integer(redis_reply_at(reply, 2));
         due = redis_reply_integer(redis_reply_at(reply, 3));
         if (due > 0)
@@ -64,6 +68,7 @@ void store_reserve(struct store *store, const struct store_reserve *ask, store_r
     request_number(request, ask->rate.window_ms);
     request_number(request, ask->margin_ms);
     request_clock(request);
+    request_number(request, store_limits(store)->audit_stops ? store_limits(store)->audit_max : 0);
     request_submit(request);
 }
 
@@ -194,7 +199,7 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     request_text(request, worker);
     if (move != STORE_RELEASE)
         request_number(request, store_limits(store)->keep_ms);
-    request_number(request, store_limits(store)->audit_max);
+    request_audit_max(request);
     if (move == STORE_SENT) {
         request_number(request, store_poll_times(store)->first_ms);
         request_number(request, store_poll_times(store)->age_ms);

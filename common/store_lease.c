@@ -92,7 +92,7 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
     request->context = context;
     request_number(request, STORE_BATCH_MAX);
     request_number(request, store_limits(store)->keep_ms);
-    request_number(request, store_limits(store)->audit_max);
+    request_audit_max(request);
     request_number(request, lease_ms);
     request_clock(request);
     request_number(request, store_limits(store)->report_ms);

@@ -122,7 +122,7 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
         request_text(request, names[state]);
         request_number(request, STORE_BATCH_MAX);
         request_number(request, store_limits(store)->keep_ms);
-        request_number(request, store_limits(store)->audit_max);
+        request_audit_max(request);
         request_bytes(request, audit.data, audit.len);
         request_submit(request);
         rc = store_finish(store, 0, patience_ms, why);

@@ -39,7 +39,7 @@ void store_receipts(struct store *store, int64_t dedup_ms, const struct store_re
     request->count = (int64_t)count;
     request_number(request, limits->keep_ms);
     request_number(request, dedup_ms);
-    request_number(request, limits->audit_max);
+    request_audit_max(request);
     request_number(request, limits->report_ms);
     for (size_t i = 0; i < count; i++) {
         const struct store_receipt *receipt = &receipts[i];

@@ -5,7 +5,9 @@
 #include "common/redis.h"
 #include "common/store.h"
 #include "common/store_accept.h"
+#include "common/store_audit.h"
 #include "common/store_dead.h"
+#include "common/store_gauges.h"
 #include "common/store_poll.h"
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
@@ -41,7 +43,11 @@ struct script {
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
     X(DEAD_COUNTS, dead_counts)                                                                                        \
     X(POLL, poll)                                                                                                      \
-    X(POLLED, polled)
+    X(POLLED, polled)                                                                                                  \
+    X(AUDIT_CLAIM, audit_claim)                                                                                        \
+    X(AUDIT_READ, audit_read)                                                                                          \
+    X(AUDIT_DONE, audit_done)                                                                                          \
+    X(GAUGES, gauges)
 
 #define STORE_SCRIPT_NAME(upper, lower) SCRIPT_##upper,
 enum script_name { STORE_SCRIPTS(STORE_SCRIPT_NAME) SCRIPT_COUNT };
@@ -54,8 +60,9 @@ typedef void (*request_done)(struct request *request, const struct redis_reply *
 struct request {
     struct request *next;
     struct store *store;
-    bool must_arrive; /* send again on a new connection until there is an answer */
-    bool is_fleeting; /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool must_arrive;    /* send again on a new connection until there is an answer */
+    bool is_fleeting;    /* of no use later: when there is no connection its answer is lost at once, sent or not */
+    bool may_be_refused; /* a question that Redis may forbid or not know: that is an answer like any other */
     bool is_sent;
     bool is_evalued; /* Redis did not know the script, so its text went along */
     int script;      /* -1: a plain command */
@@ -80,6 +87,10 @@ struct request {
         store_letters_fn letters;
         store_documents_fn documents;
         store_taken_fn taken;
+        store_gauged_fn gauged;
+        store_audit_claimed_fn claimed;
+        store_audit_read_fn audit_read;
+        store_audit_done_fn audit_done;
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;
@@ -91,6 +102,7 @@ struct request *request_command(struct store *store, const char *command, reques
 void request_bytes(struct request *request, const char *data, size_t len);
 void request_text(struct request *request, const char *text); /* NULL: "" */
 void request_number(struct request *request, int64_t number);
+void request_audit_max(struct request *request);             /* where steps that write to the audit cut it off */
 void request_key(struct request *request, const char *name); /* `herald:{org}:<name>` */
 /* What the org's time (prelude.lua) should be at least and at most, by an earlier answer and a clock of ours that
  * nobody sets; and what the answer to this request says it is. Somewhere between asking and the answer that was so. */

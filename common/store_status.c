@@ -22,6 +22,11 @@ enum {
     AT_PARKED,
     AT_POLL,
     AT_POLL_HOLD,
+    AT_AUDIT_OLDEST,
+    AT_AUDIT_EXPORTED_AGO,
+    AT_AUDIT_EXPORTED,
+    AT_AUDIT_LEASE,
+    AT_AUDIT_PLACE,
     AT_COUNT
 };
 
@@ -97,6 +102,21 @@ int request_refused(struct reason *why)
     return ERR_STATE;
 }
 
+/* What is neither there nor exported was cut off. How many there ever were Redis tells since version 7. */
+static void read_audit(const struct redis_reply *reply, struct store_status *ret)
+{
+    int64_t added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)), gone;
+
+    ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
+    ret->audit_exported = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_EXPORTED));
+    gone = added - ret->audit_kept - ret->audit_exported;
+    ret->audit_cut = gone > 0 ? gone : 0;
+    ret->audit_oldest_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_OLDEST));
+    ret->audit_export_age_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_EXPORTED_AGO));
+    ret->audit_lease_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_LEASE));
+    request_copy_text(ret->audit_place, sizeof(ret->audit_place), redis_reply_at(reply, AT_AUDIT_PLACE));
+}
+
 /* Nothing that is shown would be true otherwise. */
 static int check_answered(int rc, bool is_answered, struct reason *why)
 {
@@ -112,7 +132,7 @@ static void on_status(struct request *request, const struct redis_reply *reply)
 {
     struct status_answer *answer = request->context;
     struct store_status *ret = answer->status;
-    int64_t now, due, added;
+    int64_t now, due;
 
     if (redis_reply_count(reply) < AT_COUNT)
         return;
@@ -129,9 +149,7 @@ static void on_status(struct request *request, const struct redis_reply *reply)
     read_hold(redis_reply_at(reply, AT_HOLD), now, &ret->hold_ms, ret->hold_reason);
     ret->polled = redis_reply_integer(redis_reply_at(reply, AT_POLL));
     read_hold(redis_reply_at(reply, AT_POLL_HOLD), now, &ret->poll_hold_ms, ret->poll_hold_reason);
-    ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
-    added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)); /* 0 before Redis 7 */
-    ret->audit_cut = added > ret->audit_kept ? added - ret->audit_kept : 0;
+    read_audit(reply, ret);
     ret->counter_count = read_counters(redis_reply_at(reply, AT_COUNTERS), ret->counters);
     ret->parked = redis_reply_integer(redis_reply_at(reply, AT_PARKED));
     read_workers(redis_reply_at(reply, AT_WORKERS), now, ret);

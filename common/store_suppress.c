@@ -31,7 +31,7 @@ void store_suppress(struct store *store, bool is_added, const struct store_suppr
     request->context = context;
     request->count = (int64_t)count;
     request_text(request, is_added ? "add" : "remove");
-    request_number(request, store_limits(store)->audit_max);
+    request_audit_max(request);
     for (size_t i = 0; i < count; i++) {
         request_bytes(request, items[i].person.data, items[i].person.len);
         request_bytes(request, items[i].audit.data, items[i].audit.len);

@@ -59,6 +59,9 @@ struct command {
     X(webhook_register)                                                                                                \
     X(webhook_list)                                                                                                    \
     X(webhook_delete)                                                                                                  \
+    X(doctor)                                                                                                          \
+    X(audit_export)                                                                                                    \
+    X(audit_verify)                                                                                                    \
     X(settings)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;

@@ -83,10 +83,6 @@ static void print_sending(const struct store_status *status)
     if (status->polled > 0)
         terminal_row_number(stdout, "asked for their status", status->polled);
     print_hold("asking for statuses is paused", status->poll_hold_ms, status->poll_hold_reason);
-    terminal_row_number(stdout, "audit entries kept", status->audit_kept);
-    if (status->audit_cut > 0)
-        (void)printf("  %s%" PRId64 " older audit entries were cut off by --audit-max%s\n",
-                     terminal_paint(stdout, PAINT_YELLOW), status->audit_cut, terminal_paint(stdout, PAINT_PLAIN));
 }
 
 static void print_workers(const struct store_status *status)
@@ -110,17 +106,18 @@ static void print_workers(const struct store_status *status)
         (void)printf("  and %zu more\n", status->worker_total - status->worker_count);
 }
 
-static void print_table(const char *org, const struct store_status *status)
+static void print_table(const struct settings *settings, const struct store_status *status)
 {
     const struct status_sum sum = status_sum(status);
     char heading[STORE_ORG_MAX + 32];
 
-    (void)snprintf(heading, sizeof(heading), "Organisation %s", org);
+    (void)snprintf(heading, sizeof(heading), "Organisation %s", settings->org);
     terminal_heading(stdout, heading);
     print_places(status, &sum);
     print_parts(status, "Dead letters, by reason", "dead:");
     print_parts(status, "Messages with a receipt, by what it says", "receipt:");
     print_sending(status);
+    status_print_audit(status, settings);
     print_workers(status);
 }
 
@@ -151,7 +148,7 @@ static enum exit_status run_command(const struct command_call *call)
     else if (options->is_json)
         print_json(call->settings->org, status);
     else
-        print_table(call->settings->org, status);
+        print_table(call->settings, status);
     if (rc == 0 && !status_sum(status).is_balanced)
         result = EXIT_FAILED;
     store_close(store);

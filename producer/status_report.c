@@ -72,8 +72,9 @@ void status_begin_json(const char *org, const struct store_status *status, struc
                "},\"polled\":{\"conversations\":%" PRId64 ",\"hold\":{\"ms\":%" PRId64 ",\"reason\":", status->polled,
                status->poll_hold_ms);
     buf_json_text(json, status->poll_hold_reason);
-    buf_printf(json, "}},\"audit\":{\"kept\":%" PRId64 ",\"cut\":%" PRId64 "},\"counters\":{", status->audit_kept,
-               status->audit_cut);
+    buf_text(json, "}}");
+    status_add_audit(status, json);
+    buf_text(json, ",\"counters\":{");
     for (size_t i = 0; i < status->counter_count; i++) {
         buf_text(json, i ? "," : "");
         buf_json_text(json, status->counters[i].name);

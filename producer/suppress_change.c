@@ -7,6 +7,8 @@
 #include "producer/command.h"
 #include "producer/suppression.h"
 
+#define PEOPLE_MAX 16 /* on one command line; more are a file for herald suppress import */
+
 struct options {
     char *channel, *reason;
     bool is_json;
@@ -65,7 +67,7 @@ static enum exit_status run(const struct command_call *call, bool is_added, cons
 {
     const struct options *options = call->options;
     struct suppression *suppression = mem_zalloc(1, sizeof(*suppression));
-    char(*people)[CHANNEL_PERSON_SIZE] = mem_zalloc(OPTIONS_MAX_WORDS, sizeof(*people));
+    char(*people)[CHANNEL_PERSON_SIZE] = mem_zalloc(PEOPLE_MAX, sizeof(*people));
     struct reason why = {""};
     int rc = change(call, suppression, is_added, people, &why);
 
@@ -91,7 +93,7 @@ static enum exit_status run_remove(const struct command_call *call)
 }
 
 #define ROWS                                                                                                           \
-    .usage = "ADDRESS... [OPTION]...", .words_max = OPTIONS_MAX_WORDS, .rows = rows,                                   \
+    .usage = "ADDRESS... [OPTION]...", .words_max = PEOPLE_MAX, .rows = rows,                                   \
     .row_count = sizeof(rows) / sizeof(rows[0]), .options_size = sizeof(struct options)
 
 const struct command command_suppress_add = {

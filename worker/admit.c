@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "worker/ending.h"
@@ -30,7 +31,8 @@ static void bury_untried(struct sender *sender, struct slot *slot, const char *r
 static void start(struct sender *sender, struct slot *slot)
 {
     const struct route *route = slot->envelope.route;
-    char url[SETTINGS_URL_MAX + ROUTE_PATH_MAX], path[ROUTE_PATH_MAX];
+    const struct trace *trace = &slot->envelope.trace;
+    char url[SETTINGS_URL_MAX + ROUTE_PATH_MAX], path[ROUTE_PATH_MAX], traceparent[TRACE_PARENT_SIZE];
     struct http_request request = {
         .url = url,
         .authorization = sender->token.header,
@@ -44,6 +46,10 @@ static void start(struct sender *sender, struct slot *slot)
     route_path(route, slot->envelope.content.conversation_id, path);
     (void)snprintf(url, sizeof(url), "%s%s", sender->crew->api_url, path); /* both are shorter than their buffers */
     request.body = (struct span){slot->body.data, slot->body.len};
+    if (trace->id[0]) {
+        trace_write(trace, random_u64(), traceparent); /* each attempt is a step of its own */
+        request.traceparent = traceparent;
+    }
     slot->token_generation = sender->token.generation;
     slot->token_was_fresh = sender->token.is_fresh;
     slot->sent_at_ms = ending_now_ms(sender);

@@ -24,7 +24,8 @@ static void log_attempt(const struct slot *slot, const struct verdict *verdict, 
               LOG_TEXT("route", slot->envelope.route->name), LOG_TEXT("outcome", record->outcome),
               LOG_TEXT("verdict", verdict->name), LOG_NUMBER("status", record->status), LOG_TEXT("code", record->code),
               LOG_TEXT("correlation_id", record->correlation_id), LOG_NUMBER("latency_ms", record->latency_ms),
-              LOG_NUMBER("attempts", slot->envelope.progress.attempts));
+              LOG_NUMBER("attempts", slot->envelope.progress.attempts),
+              LOG_IF_ANY("trace_id", slot->envelope.trace.id));
 }
 
 static void note_progress(struct envelope *envelope, const struct verdict *verdict, long status)

@@ -14,6 +14,7 @@
 #define DENIED_CAP_MS   300000
 #define RATE_BASE_MS    1000
 #define RATE_CAP_MS     60000
+#define AUDIT_SAID_MS   10000
 
 void crew_init(struct crew *crew, const struct settings *settings, struct token *token)
 {
@@ -89,6 +90,25 @@ void crew_set_lease(struct crew *crew, int64_t until_ms)
 void crew_lose_lease(struct crew *crew)
 {
     atomic_store(&crew->lease_until_ms, 0);
+    crew_wake_housekeeping(crew);
+}
+
+void crew_note_audit(struct crew *crew, bool is_full)
+{
+    int64_t now_ms = clock_mono_ms(), said_ms;
+
+    if (atomic_exchange(&crew->is_audit_full, is_full) == is_full)
+        return;
+    /* An exporter that just keeps up makes it change all the time. */
+    said_ms = atomic_load(&crew->audit_said_ms);
+    if ((said_ms != 0 && now_ms - said_ms < AUDIT_SAID_MS) ||
+        !atomic_compare_exchange_strong(&crew->audit_said_ms, &said_ms, now_ms))
+        return;
+    if (is_full)
+        log_error("sending is stopped: the audit is full and --audit-full is stop; run herald audit export",
+                  LOG_NUMBER("entries", crew->settings->audit_max));
+    else
+        log_info("the audit is not full any more");
     crew_wake_housekeeping(crew);
 }
 
@@ -234,6 +254,15 @@ int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const stru
     (void)pthread_mutex_unlock(&crew->lock);
     note_token(crew, end, verdict);
     return pause_ms;
+}
+
+bool crew_is_alive(const struct crew *crew, int64_t now_ms)
+{
+    for (size_t i = 0; i < CREW_THREADS_MAX; i++) {
+        if (pulse_is_still(&crew->sender_pulses[i], now_ms))
+            return false;
+    }
+    return !pulse_is_still(&crew->keeping_pulse, now_ms);
 }
 
 const char *crew_state_name(struct crew *crew)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/pulse.h"
 #include "common/settings.h"
 #include "common/store.h"
 #include "worker/breaker.h"
@@ -32,7 +33,10 @@ struct crew {
     atomic_uint work_count;      /* goes up when there may be work for those who sleep */
     atomic_size_t sleeping;      /* senders that found nothing to do and wait for a wake-up */
     atomic_size_t running;       /* sender threads that have not ended */
+    atomic_bool is_audit_full;   /* Redis hands nothing out until the audit was exported */
+    atomic_llong audit_said_ms;  /* monotonic; when that was last logged */
     atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
+    struct pulse keeping_pulse, sender_pulses[CREW_THREADS_MAX];
 
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
@@ -59,6 +63,9 @@ bool crew_has_lease(struct crew *crew);
 void crew_set_lease(struct crew *crew, int64_t until_ms);
 void crew_lose_lease(struct crew *crew); /* Redis says that it has run out: the housekeeping beats at once */
 
+/* Whether Redis hands nothing out because the audit is full; a change is logged, and `herald status` told, once. */
+void crew_note_audit(struct crew *crew, bool is_full);
+
 /* How many requests may be started now by whoever asks, and when to ask again (monotonic ms). 0 while the breaker is
  * open, and while a pause for want of credentials is being tried out, which one request does. */
 int crew_allowance(struct crew *crew, int64_t now_ms, int64_t *ret_ask_again_ms);
@@ -82,6 +89,9 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
  * get through. Neither the breaker nor the judgement of 403s hears of it. */
 int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
                        int64_t retry_after_ms);
+
+/* Whether the loops of the housekeeping and of the senders turn. */
+bool crew_is_alive(const struct crew *crew, int64_t now_ms);
 
 const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
 

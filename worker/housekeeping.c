@@ -29,7 +29,7 @@ struct housekeeping {
     struct watch watches[PRIORITY_COUNT];
     struct buf fetch_body, fetch_authorization;
     int64_t beat_at_ms, beat_sent_ms; /* monotonic; clock_boot_ms */
-    bool is_beating;
+    bool is_beating, said_audit_full;
     int64_t reap_at_ms;
     bool is_reaping;
     char note[200]; /* what is wrong, for `herald status`; "" when nothing is */
@@ -131,6 +131,14 @@ static void on_beaten(void *context, enum store_beaten beaten)
     }
 }
 
+/* What is wrong, for `herald status`. */
+static const char *current_note(const struct housekeeping *keeping)
+{
+    if (keeping->note[0] == '\0' && atomic_load(&keeping->crew->is_audit_full))
+        return "sends nothing: the audit is full (--audit-full stop); run herald audit export";
+    return keeping->note;
+}
+
 static void beat(struct housekeeping *keeping)
 {
     struct crew *crew = keeping->crew;
@@ -138,12 +146,15 @@ static void beat(struct housekeeping *keeping)
 
     if (!crew_has_lease(crew) && keeping->beat_at_ms > now_ms + TURN_MS)
         keeping->beat_at_ms = now_ms; /* it was lost between two beats */
+    if (keeping->said_audit_full != atomic_load(&crew->is_audit_full) && keeping->beat_at_ms > now_ms + TURN_MS)
+        keeping->beat_at_ms = now_ms; /* status is to know */
     if (keeping->is_beating || now_ms < keeping->beat_at_ms || !store_is_up(keeping->store))
         return;
     keeping->is_beating = true;
+    keeping->said_audit_full = atomic_load(&crew->is_audit_full);
     keeping->beat_sent_ms = clock_boot_ms();
     keeping->beat_at_ms = now_ms + crew->identity.lease_ms / BEATS_IN_A_LEASE;
-    store_beat(keeping->store, &crew->identity, keeping->note, crew_state_name(crew), on_beaten, keeping);
+    store_beat(keeping->store, &crew->identity, current_note(keeping), crew_state_name(crew), on_beaten, keeping);
 }
 
 static void on_reaped(void *context, int64_t taken)
@@ -189,6 +200,7 @@ static void turn(struct housekeeping *keeping)
 {
     struct http_watch watches[1 + PRIORITY_COUNT];
 
+    pulse_beat(&keeping->crew->keeping_pulse, clock_mono_ms());
     (void)store_pump(keeping->store, NULL); /* trouble is logged there */
     fetch_token(keeping);
     http_pump(keeping->http);
@@ -208,6 +220,7 @@ void housekeeping_run(struct housekeeping *keeping)
 {
     while (atomic_load(&keeping->crew->running) > 0)
         turn(keeping);
+    pulse_end(&keeping->crew->keeping_pulse);
     store_leave(keeping->store, keeping->crew->worker_id);
     (void)store_finish(keeping->store, 0, LEAVE_WAIT_MS, &(struct reason){""}); /* else the lease runs out by itself */
 }
@@ -253,6 +266,7 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
     }
     store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                             .audit_max = settings->audit_max,
+                                                            .audit_stops = settings_audit_stops(settings),
                                                             .report_ms = settings->report_keep_ms});
     crew_join(crew, keeping->http);
     *ret = keeping;

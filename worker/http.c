@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 
-#define HEADER_COUNT      5
+#define HEADER_COUNT      6
 #define AUTHORIZATION_MAX 4400 /* a token may be a JWT of 4 kB */
 
 /* A connection that has been idle for longer is not used again: load balancers close theirs after 60 s or so, and a
@@ -30,7 +30,7 @@ struct transfer {
     bool was_withheld; /* ended by us before it left */
     bool is_cut;       /* the answer's body is larger than we keep */
     char authorization[AUTHORIZATION_MAX];
-    char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX];
+    char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
     struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */
     char answer_retry_after[HTTP_HEADER_MAX], answer_correlation_id[HTTP_HEADER_MAX],
         answer_request_id[HTTP_HEADER_MAX];
@@ -259,6 +259,10 @@ static void set_headers(struct transfer *transfer, const struct http_request *re
         (void)snprintf(transfer->request_id, sizeof(transfer->request_id), "X-Genesys-Request-Id: %s",
                        request->request_id);
         add_header(transfer, &count, transfer->request_id);
+    }
+    if (request->traceparent) {
+        (void)snprintf(transfer->traceparent, sizeof(transfer->traceparent), "traceparent: %s", request->traceparent);
+        add_header(transfer, &count, transfer->traceparent);
     }
 }
 

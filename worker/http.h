@@ -42,6 +42,7 @@ struct http_request {
     const char *url;
     const char *authorization; /* the whole value; NULL: none */
     const char *request_id;    /* X-Genesys-Request-Id; NULL: none */
+    const char *traceparent;   /* NULL: none */
     const char *content_type;
     struct span body; /* borrowed until the result has been taken */
     void *context;

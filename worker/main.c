@@ -17,11 +17,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/settings.h"
+#include "common/store_server.h"
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
 #include "worker/identity.h"
 #include "worker/poller.h"
 #include "worker/sender.h"
+#include "worker/vitals.h"
 
 #define EXIT_DONE        0
 #define EXIT_FAILED      1
@@ -39,6 +41,7 @@ struct worker {
     int argc;
     char *const *argv; /* without the program's name */
     struct crew crew;
+    struct admin *admin; /* NULL: it has no pages */
     struct token *token;
     struct housekeeping *keeping;
     struct sender *senders[CREW_THREADS_MAX];
@@ -166,6 +169,13 @@ static int start(struct worker *worker, struct reason *why)
     return settings->poll_status ? poller_start(&worker->poller, &worker->crew, why) : 0;
 }
 
+static int show(struct worker *worker, struct reason *why)
+{
+    struct admin_config pages = vitals_of_worker(&worker->crew);
+
+    return admin_run(worker->admin, &pages, why);
+}
+
 static size_t stop(struct worker *worker)
 {
     size_t lost = 0;
@@ -186,6 +196,8 @@ static int run(struct worker *worker)
     int rc;
 
     rc = start(worker, &why);
+    if (rc == 0)
+        rc = show(worker, &why);
     if (rc == 0 && pthread_create(&signals, NULL, wait_for_signals, worker) != 0) {
         reason_set(&why, "the system gives no more threads");
         rc = ERR_LIMIT;
@@ -203,6 +215,8 @@ static int run(struct worker *worker)
     if (lost > 0)
         log_error("outcomes could not be recorded: Redis is away; their messages stay in flight",
                   LOG_NUMBER("count", (int64_t)lost));
+    admin_close(worker->admin); /* before what it looks at */
+    worker->admin = NULL;
     housekeeping_close(worker->keeping);
     token_destroy(worker->token);
     crew_clear(&worker->crew);
@@ -227,6 +241,18 @@ static void block_signals(struct worker *worker)
     (void)pthread_sigmask(SIG_BLOCK, &worker->signals, NULL); /* inherited by every thread */
 }
 
+static int explain_start(int rc, const struct reason *why)
+{
+    if (rc == ERR_INVALID)
+        return usage(why);
+    if (rc == ERR_IO) {
+        (void)fprintf(stderr, "herald-worker: %s\n", why->text);
+        return EXIT_FAILED;
+    }
+    (void)fprintf(stderr, "herald-worker: %s. Is it running, and is --redis (HERALD_REDIS_URL) right?\n", why->text);
+    return EXIT_UNREACHABLE;
+}
+
 static int prepare_and_run(struct worker *worker)
 {
     const struct settings *settings = &worker->generation->settings;
@@ -242,17 +268,19 @@ static int prepare_and_run(struct worker *worker)
     if (settings_urls(settings, worker->crew.api_url, login_url, &why) != 0)
         return usage(&why);
     identity_choose(&worker->crew, settings);
-    rc = identity_join(&worker->crew, settings, &why);
-    if (rc == ERR_INVALID)
-        return usage(&why);
-    if (rc != 0) {
-        (void)fprintf(stderr, "herald-worker: %s. Is it running, and is --redis (HERALD_REDIS_URL) right?\n", why.text);
-        return EXIT_UNREACHABLE;
+    rc = admin_open(&worker->admin, settings, &why);
+    if (rc == 0)
+        rc = identity_join(&worker->crew, settings, &why);
+    if (rc == 0 && http_global_init(&why) != 0)
+        rc = ERR_INVALID;
+    if (rc == 0) {
+        store_warn_of_risks(settings->redis_url, settings->org);
+        rc = run(worker);
+        http_global_clear();
+    } else {
+        rc = explain_start(rc, &why);
     }
-    if (http_global_init(&why) != 0)
-        return usage(&why);
-    rc = run(worker);
-    http_global_clear();
+    admin_close(worker->admin);
     return rc;
 }
 

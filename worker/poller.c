@@ -283,6 +283,7 @@ int poller_start(struct poller **ret, struct crew *crew, struct reason *why)
     }
     store_set_limits(poller->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                            .audit_max = settings->audit_max,
+                                                           .audit_stops = settings_audit_stops(settings),
                                                            .report_ms = settings->report_keep_ms});
     store_set_poll_times(poller->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
     crew_join(crew, poller->http);

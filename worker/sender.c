@@ -29,6 +29,8 @@ static void note_nothing_taken(struct sender *sender, const struct store_reserve
         wait_ms = reserved->window_ms;
     else if (reserved->has_no_lease)
         crew_lose_lease(sender->crew);
+    else if (reserved->is_audit_full)
+        crew_note_audit(sender->crew, true);
     else
         sender->is_asleep = true;
     if (reserved->due_in_ms >= 0 && reserved->due_in_ms < wait_ms)
@@ -49,6 +51,8 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
         return;
     }
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
+    if (!reserved->is_audit_full)
+        crew_note_audit(sender->crew, false);
     if (reserved->count == 0)
         note_nothing_taken(sender, reserved);
     else
@@ -163,6 +167,7 @@ static void turn(struct sender *sender)
     struct http_result result;
     struct http_watch watch;
 
+    pulse_beat(sender->pulse, clock_mono_ms());
     (void)store_pump(sender->store, NULL); /* trouble is logged there; the loop goes on */
     http_pump(sender->http);
     while (http_next(sender->http, &result))
@@ -198,6 +203,7 @@ static void *run(void *argument)
 
     while (!is_done(sender))
         turn(sender);
+    pulse_end(sender->pulse);
     sender->is_asleep = false;
     watch_sleep(sender);
     crew_leave(sender->crew, sender->http);
@@ -247,6 +253,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     int rc;
 
     sender->crew = crew;
+    sender->pulse = &crew->sender_pulses[number];
     sender->own_due_ms = INT64_MAX;
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);
@@ -261,6 +268,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     }
     store_set_limits(sender->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                            .audit_max = settings->audit_max,
+                                                           .audit_stops = settings_audit_stops(settings),
                                                            .report_ms = settings->report_keep_ms});
     if (settings->poll_status)
         store_set_poll_times(sender->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});

@@ -14,6 +14,7 @@
 struct sender {
     pthread_t thread;
     struct crew *crew;
+    struct pulse *pulse; /* the crew's */
     struct store *store;
     struct http *http;
     struct slots slots;

@@ -88,6 +88,16 @@ bool token_get(struct token *token, struct token_use *use)
     return is_there;
 }
 
+bool token_is_there(struct token *token)
+{
+    bool is_there;
+
+    (void)pthread_mutex_lock(&token->lock);
+    is_there = token->is_there;
+    (void)pthread_mutex_unlock(&token->lock);
+    return is_there;
+}
+
 void token_accepted(struct token *token, uint64_t generation)
 {
     (void)pthread_mutex_lock(&token->lock);

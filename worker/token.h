@@ -36,6 +36,7 @@ struct token_use {
 };
 /* Brings `use` up to date, copying only when the token has changed. False: there is none now, do not send. */
 bool token_get(struct token *token, struct token_use *use);
+bool token_is_there(struct token *token);                      /* any thread */
 void token_accepted(struct token *token, uint64_t generation); /* an answer that was no 401 */
 void token_rejected(struct token *token, uint64_t generation);
 

@@ -3,8 +3,8 @@
 -- In flight, an envelope has the letter of its list in front (H, N or L), so that anyone can put it back there.
 -- A grant's score is the last instant at which it may be used, so that the window is exact for requests, not for grants.
 -- ARGV: worker, ticket prefix, first ticket number, wanted, window limit (0: none), window in ms, how long a grant may
--- wait to be used in ms, what the time should be (2, see tick).
--- Answers: Redis' clock, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, the org's time,
+-- wait to be used in ms, what the time should be (2, see tick), entries of the audit at which nothing is handed out or 0.
+-- Answers: Redis' clock, hold in ms (-1: the worker has no lease, -2: the audit is full), wait for the window in ms, next due time or 0, the org's time,
 -- then the envelopes.
 -- Parts: clock, window
 local worker, prefix, first, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -16,6 +16,8 @@ if tonumber(call('ZSCORE', key('workers'), worker) or 0) <= now then return {wal
 if first < tonumber(call('HGET', key('fence:' .. worker), prefix) or 0) then return {wall, 0, 0, 0, now} end
 local hold = held_ms('hold', now)
 if hold > 0 then return {wall, hold, 0, 0, now} end
+local full = tonumber(ARGV[10])
+if full > 0 and call('XLEN', key('audit')) >= full then return {wall, -2, 0, 0, now} end
 if limit > 0 then
   -- A question about statuses that is due is left its small share, see poll.lua.
   local claim = tonumber(redis.pcall('GET', key('poll:claim')) or 0) or 0

@@ -75,16 +75,29 @@ static int compose_envelope(struct intake *intake, const struct intake_rules *ru
     return rc;
 }
 
-/* Out of the tree: for what was composed, and for what claims to have been with a worker already. */
-static void write_anew(struct intake *intake, const char *ticket, int64_t now_ms)
+/* The request's, when it is one and the message has none of its own; else NULL. */
+static const char *trace_to_add(const struct intake *intake, const struct intake_rules *rules)
 {
+    struct trace trace;
+
+    if (!rules->traceparent || intake->envelope.trace.id[0])
+        return NULL;
+    return trace_parse(rules->traceparent, strlen(rules->traceparent), &trace) ? rules->traceparent : NULL;
+}
+
+/* Out of the tree: for what was composed, and for what claims to have been with a worker already. */
+static void write_anew(struct intake *intake, const char *traceparent, const char *ticket, int64_t now_ms)
+{
+    if (traceparent)
+        json_set(intake->envelope.json, "traceparent", json_new_text(traceparent, strlen(traceparent)));
     json_remove(intake->envelope.json, "herald"); /* it begins here, whatever it claims */
     intake->envelope.progress = (struct progress_state){.accepted_at_ms = now_ms};
     envelope_write(&intake->envelope, ticket, &intake->bytes);
 }
 
 /* The client's own text with what Herald adds behind it: printing the tree costs as much as reading it did. */
-static void write_behind(struct intake *intake, struct span text, const char *ticket, int64_t now_ms)
+static void write_behind(struct intake *intake, struct span text, const char *traceparent, const char *ticket,
+                         int64_t now_ms)
 {
     struct buf *out = &intake->bytes;
 
@@ -98,6 +111,7 @@ static void write_behind(struct intake *intake, struct span text, const char *ti
     }
     if (!intake->envelope.has_own_id)
         buf_member_text(out, "id", intake->envelope.id);
+    buf_member_text(out, "traceparent", traceparent); /* goes before one that is invalid: the last counts */
     buf_text(out, ",\"herald\":{\"accepted_at\":");
     buf_int(out, now_ms);
     buf_member_text(out, "ticket", ticket);
@@ -105,16 +119,17 @@ static void write_behind(struct intake *intake, struct span text, const char *ti
 }
 
 /* `text` is absent when it is not the client's. */
-static void write_envelope(struct intake *intake, struct span text, int64_t now_ms)
+static void write_envelope(struct intake *intake, const struct intake_rules *rules, struct span text, int64_t now_ms)
 {
     const struct envelope *envelope = &intake->envelope;
+    const char *traceparent = trace_to_add(intake, rules);
     char ticket[ID_SIZE];
 
     id_new(ticket, now_ms);
     if (!text.data || json_get(envelope->json, "herald") || envelope->progress.redelivered > 0)
-        write_anew(intake, ticket, now_ms);
+        write_anew(intake, traceparent, ticket, now_ms);
     else
-        write_behind(intake, text, ticket, now_ms);
+        write_behind(intake, text, traceparent, ticket, now_ms);
 }
 
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
@@ -145,7 +160,7 @@ int intake_read(struct intake *ret, const struct intake_rules *rules, size_t ind
     make_key(ret, rules, index);
     if (ret->offer.has_key && !is_composed)
         make_print(ret, NULL);
-    write_envelope(ret, is_composed ? (struct span){NULL, 0} : text, now_ms);
+    write_envelope(ret, rules, is_composed ? (struct span){NULL, 0} : text, now_ms);
     if (ret->bytes.overflow)
         return refuse(why, "json_invalid", "", "the message is too large");
     ret->offer.message.envelope = (struct span){ret->bytes.data, ret->bytes.len};

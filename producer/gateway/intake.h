@@ -12,6 +12,7 @@
 struct intake_rules {
     const char *origins;       /* hosts, as in the settings */
     const char *request_key;   /* the request's Idempotency-Key; NULL: none */
+    const char *traceparent;   /* the request's, for messages that have none of their own; NULL: none */
     struct composer *composer; /* NULL: a template is not taken for a payload */
     const char *client;        /* whose keys they are: two clients' keys are two */
 };

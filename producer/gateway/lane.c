@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/pulse.h"
 #include "producer/command.h"
 #include "producer/gateway/compose.h"
 #include "producer/gateway/exchange_mhd.h"
@@ -37,6 +38,7 @@ struct lane {
     struct composer *composer;
     int epoll_fd; /* borrowed from the daemon */
     int wake_fd;
+    struct pulse pulse;
     pthread_t thread;
     bool is_running;
 
@@ -158,6 +160,11 @@ void lane_move_visitor(struct lane *lane, struct visitor *visitor, struct exchan
 void lane_wake(struct lane *lane)
 {
     (void)eventfd_write(lane->wake_fd, 1); /* fails only when 2^64 wakes are waiting */
+}
+
+bool lane_is_alive(const struct lane *lane, int64_t now_ms)
+{
+    return !pulse_is_still(&lane->pulse, now_ms);
 }
 
 void lane_post(struct lane *lane, struct lane_post *post)
@@ -292,6 +299,7 @@ static void *run(void *argument)
     int64_t looked_ms = 0;
 
     while (!has_ended(lane)) {
+        pulse_beat(&lane->pulse, clock_mono_ms());
         wait_for_something(lane);
         run_posts(lane);
         turn(lane);
@@ -300,6 +308,7 @@ static void *run(void *argument)
             looked_ms = clock_mono_ms();
         }
     }
+    pulse_end(&lane->pulse);
     lane->is_over = true;
     (void)exchange_sweep(&lane->waiting, 0, true);
     for (int i = 0; i < FINAL_TURNS; i++)

@@ -19,7 +19,8 @@ struct lane_config {
 /* Waits until Redis answers. ERR_IO when the system gives no thread or descriptor, ERR_INVALID for the settings of the
  * store, ERR_UNREACHABLE or ERR_DENIED when Redis does not answer. */
 int lane_start(struct lane **ret, const struct lane_config *config, struct reason *why);
-void lane_wake(struct lane *lane); /* any thread */
+void lane_wake(struct lane *lane);                           /* any thread */
+bool lane_is_alive(const struct lane *lane, int64_t now_ms); /* any thread: its loop turns */
 /* After is_stopping was set: waits until its thread has ended. What is posted after that is run by lane_destroy. */
 void lane_join(struct lane *lane);
 void lane_destroy(struct lane *lane);

@@ -11,9 +11,12 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/store_server.h"
 #include "producer/command.h"
 #include "producer/gateway/server.h"
+#include "producer/gateway/spool.h"
 #include "producer/gateway/templates.h"
+#include "producer/gateway/vitals.h"
 
 static int usage(const char *reason)
 {
@@ -72,32 +75,41 @@ static void *wait_for_hurry(void *argument)
     return NULL;
 }
 
-static int serve(struct gateway *gateway, const sigset_t *signals)
+static int explain_start(int rc, const struct reason *why)
 {
-    struct server *server = NULL;
-    struct reason why = {""};
-    struct hurry hurry = {.gateway = gateway, .signals = signals};
-    pthread_t hurrying;
-    bool has_hurry;
-    int rc = server_start(&server, gateway, &why);
-
-    if (rc == ERR_UNREACHABLE || rc == ERR_DENIED) {
-        (void)fprintf(stderr, "herald-gateway: %s. Is Redis running, and is --redis (HERALD_REDIS_URL) right?\n",
-                      why.text);
-        return EXIT_UNREACHABLE;
-    }
-    if (rc != 0) {
-        (void)fprintf(stderr, "herald-gateway: %s\n", why.text);
+    if (rc != ERR_UNREACHABLE && rc != ERR_DENIED) {
+        (void)fprintf(stderr, "herald-gateway: %s\n", why->text);
         return rc == ERR_INVALID ? EXIT_USAGE : EXIT_FAILED;
     }
+    (void)fprintf(stderr, "herald-gateway: %s. Is Redis running, and is --redis (HERALD_REDIS_URL) right?\n",
+                  why->text);
+    return EXIT_UNREACHABLE;
+}
+
+static void announce(const struct gateway *gateway, const struct server *server)
+{
+    struct reason why = {""};
+
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
              LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+    store_warn_of_risks(gateway->settings->redis_url, gateway->settings->org);
     if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
         log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
     if (gateway->clients.count == 0)
         log_warning("nobody may enqueue: there are no --clients");
+    if (spool_probe(gateway->settings, &why) != 0)
+        log_warning("uploads and streams will be refused", LOG_TEXT("reason", why.text));
+}
+
+/* Until it has been told to stop and has done so. */
+static void run(struct gateway *gateway, struct server *server, const sigset_t *signals)
+{
+    struct hurry hurry = {.gateway = gateway, .server = server, .signals = signals};
+    pthread_t hurrying;
+    bool has_hurry;
+
+    announce(gateway, server);
     wait_for_stop(gateway, server, signals);
-    hurry.server = server;
     has_hurry = pthread_create(&hurrying, NULL, wait_for_hurry, &hurry) == 0; /* without it, --drain is waited for */
     server_join(server);
     if (has_hurry) {
@@ -105,9 +117,43 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
         (void)pthread_kill(hurrying, SIGUSR1); /* the thread is there until joined */
         (void)pthread_join(hurrying, NULL);
     }
-    server_destroy(server); /* nobody is left who could wake it */
-    log_info("stopped");
-    return EXIT_DONE;
+}
+
+/* What cannot go on is stopped as if it had been told to. */
+static void give_up(struct gateway *gateway, struct server *server)
+{
+    atomic_store(&gateway->is_stopping, true);
+    server_wake(server);
+    server_join(server);
+}
+
+static int serve(struct gateway *gateway, const sigset_t *signals)
+{
+    struct server *server = NULL;
+    struct admin *admin = NULL;
+    struct vitals vitals = {.gateway = gateway};
+    struct admin_config pages = vitals_of_gateway(&vitals);
+    struct reason why = {""};
+    int rc = admin_open(&admin, gateway->settings, &why);
+
+    if (rc == 0)
+        rc = server_start(&server, gateway, &why);
+    vitals.server = server;
+    if (rc == 0)
+        rc = admin_run(admin, &pages, &why);
+    if (rc == 0) {
+        run(gateway, server, signals);
+    } else {
+        if (server)
+            give_up(gateway, server);
+        rc = explain_start(rc, &why);
+    }
+    admin_close(admin); /* before what it looks at */
+    if (server)
+        server_destroy(server); /* nobody is left who could wake it */
+    if (rc == EXIT_DONE)
+        log_info("stopped");
+    return rc;
 }
 
 /* Settings that must be understood before the first request. */

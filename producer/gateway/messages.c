@@ -89,6 +89,7 @@ struct intake_rules messages_rules(const struct exchange *exchange)
         .origins = exchange_gateway(exchange)->settings->origins,
         .composer = lane_composer(exchange_lane(exchange)),
         .request_key = exchange_header(exchange, "Idempotency-Key"),
+        .traceparent = exchange_header(exchange, "traceparent"),
         .client = exchange_client(exchange)->name,
     };
 }

@@ -35,6 +35,22 @@ static int open_nameless(const char *folder)
     return fd;
 }
 
+static int refuse_folder(const struct settings *settings, struct reason *why)
+{
+    reason_set(why, "cannot make a file in %.200s (--spool-dir): %s", folder_of(settings), strerror(errno));
+    return ERR_IO;
+}
+
+int spool_probe(const struct settings *settings, struct reason *why)
+{
+    int fd = open_nameless(folder_of(settings));
+
+    if (fd < 0)
+        return refuse_folder(settings, why);
+    (void)close(fd); /* empty */
+    return 0;
+}
+
 int spool_open(struct spool *ret, struct gateway *gateway, struct reason *why)
 {
     *ret = (struct spool){.gateway = gateway, .fd = -1};
@@ -48,8 +64,7 @@ int spool_open(struct spool *ret, struct gateway *gateway, struct reason *why)
     ret->is_counted = true;
     if (ret->fd >= 0)
         return 0;
-    reason_set(why, "cannot make a file in %.200s (--spool-dir): %s", folder_of(gateway->settings), strerror(errno));
-    return ERR_IO;
+    return refuse_folder(gateway->settings, why);
 }
 
 void spool_close(struct spool *spool)

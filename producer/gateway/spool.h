@@ -20,6 +20,9 @@ struct spool {
     struct reason why; /* of that */
 };
 
+/* Can there be any? ERR_IO with why not: then uploads and streams are refused, and all else goes on. */
+int spool_probe(const struct settings *settings, struct reason *why);
+
 /* ERR_LIMIT when there are too many already, ERR_IO with why. The spool may be closed in any case. */
 int spool_open(struct spool *ret, struct gateway *gateway, struct reason *why);
 void spool_close(struct spool *spool); /* any thread */

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import KEY, QUICK, messages, push
-from stand import SLOWNESS, Stand, wait_until
+from stand import SLOWNESS, Stand, seen_window, wait_until
 from tap import equal
 
 HOUR, YEAR = 3600 * 1000, 365 * 86400 * 1000
@@ -61,9 +61,7 @@ class Flow:
     def __init__(self, stand, env=None):
         self.stand = stand
         self.pushed = 0
-        # Where messages arrive they come a few ms closer together than they left: test_worker_run.py.
-        window = f"{960 - 60 * SLOWNESS}ms"
-        self.sandbox = stand.sandbox("--observe-window", window, "--latency", "exp:50ms", "--fault-503", "0.03")
+        self.sandbox = stand.sandbox(*seen_window(1000), "--latency", "exp:50ms", "--fault-503", "0.03")
         settings = {"HERALD_RATE": None, **(env or {})}
         for name in ("a", "b"):
             flags = ("--worker-id", name, "--rate", f"{LIMIT}/1s", *FLAGS)
@@ -103,11 +101,13 @@ def jumps(clock, running, *offsets):
 # --- the clock of Redis ---
 
 
+@tap.measures
 def test_the_clock_of_Redis_jumps_forwards_and_back():
     with clocks("redis") as [clock], Stand(env=clock.env) as stand:
         jumps(clock, Flow(stand), HOUR, 0, YEAR, 0)
 
 
+@tap.measures
 def test_the_clock_of_Redis_is_set_back_and_put_right():
     with clocks("redis") as [clock], Stand(env=clock.env) as stand:
         jumps(clock, Flow(stand), -HOUR, 0, -YEAR, 0)
@@ -134,6 +134,7 @@ def test_a_pause_and_retries_from_a_clock_that_was_ahead_do_not_last_until_it_is
 # --- the clock of a worker's machine ---
 
 
+@tap.measures
 def test_the_clock_of_a_workers_machine_jumps():
     with clocks("machine") as [clock], Stand() as stand:
         jumps(clock, Flow(stand, clock.env), HOUR, 0, YEAR, -HOUR, -YEAR, 0)

@@ -282,6 +282,8 @@ def test_results_that_cannot_be_kept_are_said_with_what_was_accepted():
         assert f" {waiting(stand)} were accepted" in answer.json["detail"], answer
         assert 0 < waiting(stand) < 5000, waiting(stand)
         nowhere = stand.gateway("--spool-dir", "/nonexistent", env={"HERALD_MAX_UPLOAD": "100000"})
+        nowhere.wait_for("uploads and streams will be refused")
+        assert "/nonexistent (--spool-dir): No such file or directory" in nowhere.log(), nowhere.log()
         answer = stream(stand, nowhere, body)
         equal((answer.status, answer.json["code"]), (507, "spool_full"), repr(answer))
         assert "--spool-dir" in answer.json["detail"]

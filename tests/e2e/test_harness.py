@@ -217,6 +217,31 @@ def test_a_python_suite_reports_passes_failures_and_skips_in_order():
     expect(done, "1 passed, 2 failed", *texts, "SystemExit: 0", "the log of a program")
 
 
+def test_a_test_that_measures_is_tried_three_times_and_says_so_and_others_once():
+    suite = """
+        import os, sys
+        sys.path.insert(0, os.environ["LIB"])
+        import tap
+        tries = {}
+        def again(name, fine_at):
+            tries[name] = tries.get(name, 0) + 1
+            assert tries[name] >= fine_at, f"try {tries[name]}"
+        @tap.measures
+        def test_quiet_in_the_end():
+            again("quiet", 3)
+        @tap.measures
+        def test_never_quiet():
+            again("never", 4)
+        def test_of_something_else():
+            again("else", 2)
+        tap.run(globals())
+    """
+    done = run_suites({"test_a.py": suite})
+    texts = [f"measured again: {name}: try {number}" for name in ("quiet in the end", "never quiet") for number in (1, 2)]
+    expect(done, "1 passed, 2 failed", "not ok: never quiet", "not ok: of something else", *texts)
+    assert "measured again: of something else" not in done.stdout, done.stdout
+
+
 def test_wait_until_returns_what_the_condition_gave():
     values = iter([None, 0, "", "there"])
     assert wait_until(lambda: next(values), "a value") == "there"

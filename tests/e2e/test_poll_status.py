@@ -10,13 +10,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import KEY, QUICK, messages, push
-from stand import SLOWNESS, Stand, wait_until
+from stand import SLOWNESS, Stand, seen_window, wait_until
 from tap import equal
 
 BOX = ("--sent-after", "20ms", "--delivered-after", "60ms", "--read-after", "60ms")
 POLL = ("--poll-status", "--poll-first", "50ms", "--threads", "1", *QUICK)
 # Grants are exact; what the sandbox sees is later by as much as the requests' ways differ.
-SEEN = ("--observe-window", f"{500 - 50 * SLOWNESS}ms")
+SEEN = seen_window(500)
 OPEN = {"toAddressMessengerType": "open", "fromAddress": "integration-1"}
 
 
@@ -99,6 +99,7 @@ def test_a_person_who_opted_out_is_suppressed():
         equal(flow.wait_dead(stand)["again"]["reason"], "suppressed", "reason")
 
 
+@tap.measures
 def test_polls_and_messages_share_one_window_that_is_never_exceeded():
     with polling(*messages(150), box=SEEN, flags=("--rate", "25/500ms")) as (stand, sandbox, _):
         began = time.monotonic()
@@ -112,6 +113,7 @@ def test_polls_and_messages_share_one_window_that_is_never_exceeded():
         equal(summary["duplicates"], 0, "duplicates")
 
 
+@tap.measures
 def test_two_workers_do_not_ask_the_same_twice_and_keep_to_one_window():
     with polling(*messages(80), box=SEEN, flags=("--rate", "40/500ms", "--poll-first", "1s")) as (stand, sandbox, _):
         stand.worker(*POLL, "--rate", "40/500ms", "--poll-first", "1s")
@@ -193,6 +195,7 @@ def idle_commands(stand, *flags):
     return commands
 
 
+@tap.measures
 def test_with_nothing_to_ask_for_the_poller_costs_at_most_one_command_a_second():
     with Stand() as stand:
         stand.sandbox(*BOX)

@@ -620,6 +620,7 @@ def test_the_ledger_has_every_accepted_message_with_all_it_was_told():
         equal((two["provider_id"], two["conversation_id"]), (second["id"], None), "ids of the messaging route")
         equal((three["conversation_id"], three["text_sha256"]), ("conversation-id-789", None), "a bot's card")
         assert abs(one["time_ms"] - time.time() * 1000) < 60000, one
+        assert abs(one["mono_us"] - time.monotonic() * 1e6) < 60e6, one
 
 
 def test_without_keep_texts_the_ledger_holds_only_digests():

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import QUICK, message, messages, number, push
-from stand import SLOWNESS, Stand, free_port, wait_until
+from stand import SLOWNESS, Stand, free_port, seen_window, wait_until
 from tap import equal
 
 
@@ -95,6 +95,7 @@ def api_at(url):
     return {"GENESYS_API_URL": url}
 
 
+@tap.measures
 def test_an_API_at_which_nobody_listens_burns_nothing_and_is_found_once_it_is_there():
     port = free_port()
     with Stand() as stand:
@@ -109,6 +110,7 @@ def test_an_API_at_which_nobody_listens_burns_nothing_and_is_found_once_it_is_th
         equal(flow.expect_sum(stand, total)["dead"], 0, "dead")
 
 
+@tap.measures
 def test_an_API_that_comes_back_is_found_again_by_probes_and_everything_is_sent():
     port = free_port()
     with Stand() as stand:
@@ -127,6 +129,7 @@ def test_an_API_that_comes_back_is_found_again_by_probes_and_everything_is_sent(
         equal(again.summary()["duplicates"], 0, "duplicates")
 
 
+@tap.measures
 def test_an_API_host_that_does_not_resolve_burns_nothing():
     with Stand() as stand:
         stand.sandbox()
@@ -148,6 +151,7 @@ def certificate(stand):
     return files
 
 
+@tap.measures
 def test_TLS_that_does_not_verify_sends_nothing_and_with_the_right_ca_file_it_does():
     with Stand() as stand:
         cert, key = certificate(stand)
@@ -206,15 +210,16 @@ def slow_to_connect(url, seconds):
         loop.close()
 
 
+@tap.measures
 def test_a_connection_that_takes_longer_than_its_grant_never_makes_the_window_too_full():
-    total, limit = 30, 10
+    total, limit, window_ms = 30, 10, 1000
     with Stand() as stand:
         cert, key = certificate(stand)
-        sandbox = stand.sandbox("--tls-cert", cert, "--tls-key", key, "--observe-window", f"{500 - 50 * SLOWNESS}ms")
-        with slow_to_connect(sandbox.url, 0.3) as api:
+        sandbox = stand.sandbox("--tls-cert", cert, "--tls-key", key, *seen_window(window_ms))
+        with slow_to_connect(sandbox.url, 0.6 * window_ms / 1000) as api:
             push(stand, *messages(total))
             flags = ("--max-attempts", "1", "--threads", "1", "--in-flight", "10", "--ca-file", cert)
-            worker = stand.worker(*flags, env={"HERALD_RATE": f"{limit}/500ms", "GENESYS_API_URL": api})
+            worker = stand.worker(*flags, env={"HERALD_RATE": f"{limit}/{window_ms}ms", "GENESYS_API_URL": api})
             flow.wait_sent(stand, total, seconds=30)
             equal(worker.terminate(), 0, "exit status")
         summary = sandbox.summary()
@@ -223,6 +228,7 @@ def test_a_connection_that_takes_longer_than_its_grant_never_makes_the_window_to
         equal(flow.expect_sum(stand, total)["dead"], 0, "dead")
 
 
+@tap.measures
 def test_an_outage_of_the_API_is_probed_one_message_at_a_time_and_ends_by_itself():
     with Stand() as stand:
         sandbox = stand.sandbox()
@@ -239,6 +245,7 @@ def test_an_outage_of_the_API_is_probed_one_message_at_a_time_and_ends_by_itself
         equal(flow.expect_sum(stand, 50)["dead"], 0, "dead")
 
 
+@tap.measures
 def test_a_sender_that_slept_when_the_breaker_opened_does_not_spin():
     """Senders that slept when sending became impossible do not spin over the messages that then come."""
     with Stand() as stand:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import KEY, LISTS, QUICK, message, messages, push
-from stand import NOBODY_LISTENS, SLOWNESS, Stand, wait_until
+from stand import NOBODY_LISTENS, SLOWNESS, Stand, seen_window, wait_until
 from tap import equal
 
 SLOW = SLOWNESS > 1
@@ -149,12 +149,11 @@ def test_a_killed_worker_that_starts_again_under_its_old_name_overwrites_nothing
         again.kill()
 
 
+@tap.measures
 def test_two_workers_keep_to_one_rate_window_and_use_it_up():
     total, limit = 100, 20
     with Stand() as stand:
-        # The worker keeps the window for when requests leave. The sandbox sees when they arrive, and on a machine that is
-        # busy with other suites some are read a few ms late, so that the next window's come too close to them.
-        sandbox = stand.sandbox("--observe-window", "900ms" if SLOW else "960ms")
+        sandbox = stand.sandbox(*seen_window(1000))
         flags = ("--rate", f"{limit}/1s", "--threads", "2")
         workers = [stand.worker(*flags, env={"HERALD_RATE": None}).wait_ready() for _ in range(2)]
         begun = time.monotonic()
@@ -170,6 +169,7 @@ def test_two_workers_keep_to_one_rate_window_and_use_it_up():
         assert all(worker.running for worker in workers)
 
 
+@tap.measures
 def test_an_idle_worker_costs_next_to_nothing():
     with Stand() as stand:
         stand.sandbox()
@@ -182,6 +182,7 @@ def test_an_idle_worker_costs_next_to_nothing():
         assert logged <= 1, worker.log()
 
 
+@tap.measures
 def test_an_idle_worker_picks_up_a_plain_LPUSH_to_any_list_at_once():
     with Stand() as stand:
         sandbox = stand.sandbox()
@@ -189,7 +190,7 @@ def test_an_idle_worker_picks_up_a_plain_LPUSH_to_any_list_at_once():
         sent = 0
         for name in [*LISTS, *LISTS, *LISTS]:
             # Idle means: nothing was asked of Redis for a while, so its next look by itself is far away.
-            wait_until(lambda: blocked(stand) == 3, "the worker to wait inside Redis for all three lists")
+            wait_until(lambda: flow.blocked(stand) == 3, "the worker to wait inside Redis for all three lists")
             sent += 1
             begun = time.monotonic()
             push(stand, message(sent), priority=name)
@@ -197,11 +198,6 @@ def test_an_idle_worker_picks_up_a_plain_LPUSH_to_any_list_at_once():
             took = time.monotonic() - begun
             assert took < 0.05 or SLOW, f"{name}: {took * 1000:.0f} ms"
         assert worker.running
-
-
-def blocked(stand):
-    text = stand.redis.call("INFO", "clients").decode()
-    return int(text.partition("blocked_clients:")[2].split()[0])
 
 
 def test_Redis_restarted_under_load_loses_and_doubles_nothing():

@@ -28,6 +28,7 @@ def test_however_many_threads_wait_the_token_is_fetched_once():
         equal(sandbox.summary()["token_requests"], 1, "token requests")
 
 
+@tap.measures
 def test_a_wrong_client_secret_takes_nothing_and_says_so_loudly():
     with Stand() as stand:
         sandbox = stand.sandbox()
@@ -50,6 +51,7 @@ def test_credentials_in_the_body_work_where_Basic_is_not_taken():
         flow.wait_sent(stand, 1)
 
 
+@tap.measures
 def test_a_token_endpoint_that_is_down_is_tried_until_it_is_up():
     port = free_port()
     with Stand() as stand:
@@ -83,6 +85,7 @@ def test_a_token_is_renewed_before_it_runs_out_while_messages_flow():
         assert worker.running
 
 
+@tap.measures
 def test_a_token_that_cannot_be_renewed_pauses_and_no_idle_sender_spins():
     port = free_port()
     with Stand() as stand:

@@ -515,7 +515,7 @@ static void test_nothing_of_a_receipt_stays_for_ever(void **state)
     struct fixture *fixture = *state;
     char found[LOOK_MAX];
 
-    store_set_limits(fixture->store, &(struct store_limits){1000, 60000, 60000, 1000, HOUR_MS});
+    store_set_limits(fixture->store, &(struct store_limits){1000, 60000, 60000, 1000, false, HOUR_MS});
     assert_string_equal(record_one(fixture->store, receipt_of("a", DELIVERY_READ, 0)), "e");
     look(fixture, found);
     assert_null(strstr(found, "for ever"));

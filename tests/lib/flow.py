@@ -136,6 +136,12 @@ def hold(stand):
     return text.decode().partition(" ")[2] if text else ""
 
 
+def blocked(stand):
+    """How many connections wait inside Redis: one for each list while a worker has nothing to do."""
+    text = stand.redis.call("INFO", "clients").decode()
+    return int(text.partition("blocked_clients:")[2].split()[0])
+
+
 def commands_processed(stand):
     """Commands that clients have sent; what scripts call within Redis is not counted."""
     text = stand.redis.call("INFO", "commandstats").decode()

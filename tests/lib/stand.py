@@ -56,6 +56,16 @@ def wait_until(condition, what, seconds=15):
         pause = min(pause * 1.5, LONGEST_POLL)
 
 
+def seen_window(window_ms):
+    """What herald-sandbox may observe of a window that a worker keeps, as the flags for it.
+
+    The worker keeps the window for when requests leave. The sandbox sees when they arrive, and on a machine whose
+    processors are busy with other suites some are read late, so that the next window's come close to them. Any limiter
+    that lets two windows' worth through at their border is found with half a window just as well.
+    """
+    return "--observe-window", f"{window_ms * (50 if SLOWNESS > 1 else 85) // 100}ms"
+
+
 def free_port():
     """A port below the ephemeral range, so that no outgoing connection takes it while its server restarts."""
     for _ in range(1000):
@@ -376,10 +386,11 @@ class Worker(Process):
 
 
 class Gateway(Process):
-    """herald-gateway on a port of its own."""
+    """herald-gateway on a port of its own. `admin` is the address of its metrics and health pages."""
 
     def __init__(self, name, flags, folder, env):
         super().__init__(name, [program("herald-gateway"), *flags], folder, env)
+        self.admin = env["HERALD_ADMIN"]
         self.port = int(env["HERALD_LISTEN"].rpartition(":")[2])
 
     def wait_ready(self, seconds=15):
@@ -515,6 +526,7 @@ class Stand:
         for _ in range(5):  # between free_port() and here another program may have taken the port
             settings = {
                 "HERALD_LISTEN": f"127.0.0.1:{free_port()}",
+                "HERALD_ADMIN": f"127.0.0.1:{free_port()}",
                 "HERALD_CLIENTS": " ".join([self.client()] if clients is None else clients),
             }
             gateway = Gateway(self._name("gateway"), flags, self.folder, self.environment(settings, env, org=org))

@@ -38,6 +38,16 @@ def equal(actual, expected, what="value"):
     assert actual == expected, f"{what}: expected {expected!r}, got {actual!r}"
 
 
+def measures(test):
+    """For a test that measures time: when it fails it measures again, three times in all.
+
+    A machine that is busy with other suites can stop any process for as long as it likes, and then the measurement says
+    something about the machine. Only failed assertions count as measurements, and each is reported (tests/run).
+    """
+    test.measurements = 3
+    return test
+
+
 def run(namespace, arguments=None):
     """Runs the tests in the order of their definition and ends the program with 1 if one failed."""
     wanted = sys.argv[1:] if arguments is None else arguments
@@ -70,7 +80,7 @@ def _run_one(number, test):
     _attached.clear()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what a test prints must not be taken for TAP
-            test()
+            _measure(test)
     except Skip as why:
         print(f"ok {number} - {_sentence(test)} # SKIP {why}")
     except Stopped:
@@ -82,6 +92,18 @@ def _run_one(number, test):
     else:
         print(f"ok {number} - {_sentence(test)}")
     return True
+
+
+def _measure(test):
+    for left in reversed(range(getattr(test, "measurements", 1))):
+        try:
+            return test()
+        except AssertionError as error:
+            if not left:
+                raise
+            _attached.clear()
+            lines = str(error).splitlines() or ["no reason given"]
+            print(f"# measured again: {_sentence(test)}: {lines[0][:LONGEST_VALUE]}", file=sys.__stdout__)
 
 
 def _fail(number, test, error):

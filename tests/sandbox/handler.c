@@ -80,6 +80,11 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
             request->content_encoding = value;
         }
         break;
+    case 't':
+        if (strcasecmp(name, "traceparent") == 0 && strlen(value) <= LEDGER_PART_MAX) {
+            request->traceparent = value;
+        }
+        break;
     case 'x':
         if (strcasecmp(name, "X-Genesys-Request-Id") == 0) {
             request->request_id = value;

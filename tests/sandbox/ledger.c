@@ -19,6 +19,7 @@ struct record {
     uint32_t size;
     uint32_t text_length;
     int64_t time_ms;
+    int64_t mono_us;
     const char *route;
     uint16_t answered;
     bool has_text;
@@ -150,6 +151,7 @@ int ledger_append(struct ledger *ledger, const struct ledger_entry *entry)
 {
     struct record record = {
         .time_ms = entry->time_ms,
+        .mono_us = entry->mono_us,
         .route = entry->route,
         .answered = (uint16_t)entry->answered,
         .has_text = entry->text.bytes != NULL,
@@ -237,13 +239,17 @@ static void render(const struct record *record, uint64_t seq, struct text *out)
         [LEDGER_FROM] = "from",
         [LEDGER_CHANNEL] = "channel",
         [LEDGER_REQUEST_ID] = "request_id",
+        [LEDGER_TRACEPARENT] = "traceparent",
         [LEDGER_CONVERSATION_ID] = "conversation_id",
         [LEDGER_PROVIDER_ID] = "provider_id",
     };
-    text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"route\":\"%s\"", seq, record->time_ms,
-                record->route);
+    text_printf(out, "{\"seq\":%" PRIu64 ",\"time_ms\":%" PRId64 ",\"mono_us\":%" PRId64 ",\"route\":\"%s\"", seq,
+                record->time_ms, record->mono_us, record->route);
     for (int i = 0; i < LEDGER_PARTS; i++) {
         struct span part = record_part(record, i);
+        if (i == LEDGER_TRACEPARENT && part.bytes == NULL) {
+            continue; /* few have one */
+        }
         text_printf(out, ",\"%s\":", names[i]);
         text_json(out, part.bytes, part.length);
     }

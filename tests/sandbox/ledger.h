@@ -27,6 +27,7 @@ enum ledger_part {
     LEDGER_FROM,
     LEDGER_CHANNEL,
     LEDGER_REQUEST_ID,
+    LEDGER_TRACEPARENT,
     LEDGER_CONVERSATION_ID,
     LEDGER_PROVIDER_ID,
     LEDGER_PARTS
@@ -35,6 +36,7 @@ enum ledger_part {
 /* One accepted message. A part that is absent has NULL bytes; absent and empty are one to the ledger. */
 struct ledger_entry {
     int64_t time_ms;
+    int64_t mono_us;   /* the same instant by the monotonic clock, for measuring */
     const char *route; /* a static string: the pointer is kept */
     int answered;      /* a status, LEDGER_RESET or LEDGER_HANG */
     unsigned recipients;

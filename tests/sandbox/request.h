@@ -53,6 +53,7 @@ struct request {
     const char *content_type;
     const char *content_encoding;
     const char *request_id;
+    const char *traceparent;
     size_t received; /* bytes of the body, also those over the limit, which are not kept */
     struct text body;
     char correlation[TEXT_UUID_SIZE];

@@ -82,6 +82,7 @@ static int record(struct request *request, const struct sending *sending, struct
     clock_format_iso(now_ms, names->time);
     struct ledger_entry entry = {
         .time_ms = now_ms,
+        .mono_us = clock_mono_us(),
         .route = sending->route->name,
         .answered = answered(sending),
         .recipients = message->recipients,
@@ -92,6 +93,7 @@ static int record(struct request *request, const struct sending *sending, struct
                 [LEDGER_FROM] = message->from,
                 [LEDGER_CHANNEL] = message->channel,
                 [LEDGER_REQUEST_ID] = span_of(request->request_id),
+                [LEDGER_TRACEPARENT] = span_of(request->traceparent),
                 [LEDGER_CONVERSATION_ID] = span_of(names->conversation_id),
                 [LEDGER_PROVIDER_ID] = span_of(names->provider_id),
             },

@@ -1,0 +1,22 @@
+#include "producer/gateway/vitals.h"
+
+static const char *stop_problem(void *context)
+{
+    const struct vitals *vitals = context;
+
+    return atomic_load(&vitals->gateway->is_stopping) ? "it is being stopped" : NULL;
+}
+
+static bool is_alive(void *context, int64_t now_ms)
+{
+    const struct vitals *vitals = context;
+
+    return server_is_alive(vitals->server, now_ms);
+}
+
+struct admin_config vitals_of_gateway(struct vitals *vitals)
+{
+    static const struct admin_check checks[] = {{"running", stop_problem}};
+
+    return (struct admin_config){checks, sizeof(checks) / sizeof(checks[0]), is_alive, vitals};
+}
