@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ids.h"
 #include "common/mem.h"
 #include "common/store_request.h"
 
@@ -115,4 +116,103 @@ int store_report_read(struct store *store, enum store_report_span span, int64_t 
         store_drop(store);
     free(reading.rows);
     return rc == 0 && reading.is_refused ? request_refused(why) : rc;
+}
+
+/* --- single messages --- */
+
+#define PAGE 256 /* messages that are looked at at once */
+
+struct ended {
+    char id[ID_SIZE];
+    int64_t at_ms;
+    int rc;
+    struct store_message_info info;
+};
+
+struct page {
+    int64_t hour_ms;
+    struct ended *ended;
+    size_t count, listed; /* listed: entries that Redis gave, good or not */
+    bool is_refused;
+};
+
+/* `<ms within the hour> <id>` */
+static void on_page(struct request *request, const struct redis_reply *reply)
+{
+    struct page *page = request->context;
+
+    page->is_refused = redis_reply_error(reply) != NULL;
+    page->count = 0;
+    page->listed = redis_reply_count(reply);
+    for (size_t i = 0; i < page->listed && i < PAGE; i++) {
+        struct ended *ended = &page->ended[page->count];
+        char text[ID_SIZE + 24], *blank;
+
+        request_copy_text(text, sizeof(text), redis_reply_at(reply, i));
+        blank = strchr(text, ' ');
+        if (!blank || !id_is_valid(blank + 1, strlen(blank + 1)))
+            continue;
+        ended->at_ms = page->hour_ms + strtoll(text, NULL, 10);
+        ended->rc = ERR_UNREACHABLE;
+        (void)snprintf(ended->id, sizeof(ended->id), "%s", blank + 1);
+        page->count++;
+    }
+}
+
+static void on_ended(void *context, int rc, const struct store_message_info *info)
+{
+    struct ended *ended = context;
+
+    ended->rc = rc == ERR_STATE ? 0 : rc; /* somebody else's key: nothing is known of the message */
+    ended->info = *info;
+}
+
+static int read_page(struct store *store, struct page *page, int64_t first, int64_t patience_ms, struct reason *why)
+{
+    struct request *request = request_command(store, "LRANGE", on_page);
+    char name[40];
+    int rc;
+
+    (void)snprintf(name, sizeof(name), "ends:%lld", (long long)(page->hour_ms / STORE_HOUR_MS));
+    request->must_arrive = true;
+    request->context = page;
+    request_key(request, name);
+    request_number(request, first);
+    request_number(request, first + PAGE - 1);
+    request_submit(request);
+    rc = store_finish(store, 0, patience_ms, why);
+    if (rc == 0 && page->is_refused)
+        return request_refused(why);
+    for (size_t i = 0; rc == 0 && i < page->count; i++)
+        store_read_message(store, page->ended[i].id, on_ended, &page->ended[i]);
+    if (rc == 0)
+        rc = store_finish(store, 0, patience_ms, why);
+    for (size_t i = 0; rc == 0 && i < page->count; i++)
+        rc = page->ended[i].rc;
+    if (rc == ERR_UNREACHABLE && !why->text[0])
+        reason_set(why, "the connection to Redis broke");
+    return rc;
+}
+
+int store_report_ended(struct store *store, int64_t hour, store_report_visit visit, void *context, int64_t patience_ms,
+                       struct reason *why)
+{
+    struct page page = {.hour_ms = hour * STORE_HOUR_MS, .listed = PAGE};
+    bool goes_on = true;
+    int rc = 0;
+
+    page.ended = mem_zalloc(PAGE, sizeof(*page.ended));
+    for (int64_t first = 0; rc == 0 && goes_on && page.listed == PAGE; first += PAGE) {
+        rc = read_page(store, &page, first, patience_ms, why);
+        for (size_t i = 0; rc == 0 && goes_on && i < page.count; i++) {
+            const struct ended *ended = &page.ended[i];
+
+            if (ended->info.is_known && ended->info.at_ms == ended->at_ms)
+                goes_on = visit(context, ended->id, &ended->info);
+        }
+    }
+    if (rc != 0)
+        store_drop(store);
+    free(page.ended);
+    return rc;
 }

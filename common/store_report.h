@@ -5,6 +5,7 @@
 
 #include "common/report.h"
 #include "common/store.h"
+#include "common/store_receipt.h"
 
 #define STORE_HOUR_MS         INT64_C(3600000)
 #define STORE_DAY_MS          (24 * STORE_HOUR_MS)
@@ -25,5 +26,12 @@ typedef struct report_counts *(*store_report_pick)(void *context, const struct s
 /* Hours, or days, `first` to `last`, counted from 1970. */
 int store_report_read(struct store *store, enum store_report_span span, int64_t first, int64_t last,
                       store_report_pick pick, void *context, int64_t patience_ms, struct reason *why);
+
+/* The messages that came to an end in an hour, in that order, each once, as long as that is their last end and their
+ * state is known (--keep): one that was replayed since is not there. Read a page at a time; false from `visit` ends
+ * it. */
+typedef bool (*store_report_visit)(void *context, const char *id, const struct store_message_info *info);
+int store_report_ended(struct store *store, int64_t hour, store_report_visit visit, void *context, int64_t patience_ms,
+                       struct reason *why);
 
 #endif

@@ -1,4 +1,6 @@
 /* herald report: what was sent and what became of it, over days. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,11 +8,12 @@
 #include "common/ids.h"
 #include "common/mem.h"
 #include "producer/command.h"
+#include "producer/report_own.h"
 #include "producer/report_print.h"
 
 struct options {
     int64_t days;
-    char *from, *to, *campaign, *by, *format;
+    char *from, *to, *campaign, *by, *format, *export;
     bool is_json;
 };
 
@@ -27,6 +30,10 @@ static const struct option rows[] = {
      .value = "WHAT", .help = "a line for each channel, campaign, template, hour or day"},
     {"format", NULL, OPTION_TEXT, .offset = offsetof(struct options, format), .fallback = "table",
      .choices = "table|json|csv", .value = "FORMAT", .help = "table, json or csv"},
+    {"export", NULL, OPTION_TEXT, .offset = offsetof(struct options, export), .value = "FILE",
+     .help =
+         "a row for each message besides: CSV when FILE ends so or with --format csv, else JSON lines; - for standard "
+         "output, instead of the report"},
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "the same as --format json"},
 };
 
@@ -36,24 +43,6 @@ static int check_campaign(const char *campaign, struct reason *why)
         return 0;
     reason_set(why, "--campaign: a campaign's name is 1 to 64 letters, digits and . _ : -");
     return ERR_INVALID;
-}
-
-static int read_counts(const struct command_call *call, const struct report_range *range, struct report *report,
-                       struct reason *why)
-{
-    struct report_piece pieces[REPORT_PIECES_MAX];
-    struct store *store = NULL;
-    size_t count = 0;
-    int rc = report_range_pieces(range, report->by == REPORT_BY_HOUR, clock_wall_ms(), pieces, &count, why);
-
-    if (rc == 0)
-        rc = command_open_store(call->settings, &store, why);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = store_report_read(store, pieces[i].span, pieces[i].first, pieces[i].last, report_pick, report,
-                               COMMAND_PATIENCE_MS, why);
-    store_close(store);
-    report_finish(report);
-    return rc;
 }
 
 static void print(const struct options *options, const struct report_heading *heading, const struct report *report)
@@ -66,20 +55,39 @@ static void print(const struct options *options, const struct report_heading *he
         report_print_table(heading, report);
 }
 
+/* Closes the file, whatever came before; returns what came first. */
+static int finish_export(struct report_rows *export, int rc, struct reason *why)
+{
+    int64_t count = export ? report_rows_count(export) : 0;
+    struct reason closing = {""};
+    int closed = report_rows_close(export, &closing);
+
+    if (rc == 0 && closed != 0)
+        *why = closing;
+    else if (rc == 0 && export)
+        (void)fprintf(stderr, "%" PRId64 " messages exported\n", count);
+    return rc != 0 ? rc : closed;
+}
+
 static enum exit_status run_command(const struct command_call *call)
 {
     const struct options *options = call->options;
     struct report_heading heading = {.source = "herald", .org = call->settings->org};
     struct report *report = mem_zalloc(1, sizeof(*report));
+    struct report_rows *export = NULL;
     struct reason why = {""};
     int rc = report_range_parse(&heading.range, options->days, options->from, options->to, clock_wall_ms(), &why);
 
     report_init(report, report_by_find(options->by), options->campaign);
     if (rc == 0)
         rc = check_campaign(options->campaign, &why);
+    if (rc == 0 && options->export)
+        rc = report_rows_open(&export, options->export, strcmp(options->format, "csv") == 0, &why);
     if (rc == 0)
-        rc = read_counts(call, &heading.range, report, &why);
-    if (rc == 0)
+        rc = report_own(call->settings, &heading.range, report, export, &why);
+    rc = finish_export(export, rc, &why);
+    report_finish(report);
+    if (rc == 0 && !(options->export && strcmp(options->export, "-") == 0))
         print(options, &heading, report);
     report_clear(report);
     free(report);

@@ -180,5 +180,68 @@ def test_damaged_counts_are_passed_over():
         equal(stand.herald("report", "--from", "1h").status, 1)
 
 
+def export(stand, name, *flags, status=0):
+    path = stand.path(name)
+    result = stand.herald("report", "--export", str(path), *flags)
+    equal(result.status, status, result.err)
+    return result, path.read_text()
+
+
+def test_the_rows_of_single_messages_are_the_messages_of_the_report():
+    with Stand() as stand:
+        stand.sandbox("--sent-after", "10ms", "--delivered-after", "20ms")
+        bad = [message(500 + number, campaign="spring", payload={"textBody": ""}) for number in range(3)]
+        push(stand, *[message(number, campaign=("spring", "autumn")[number % 2]) for number in range(300)], *bad)
+        stand.worker("--poll-status", "--poll-first", "50ms", *QUICK)
+        stand.wait_drained()
+        wait_until(lambda: report(stand)["total"]["delivered"] == 300, lambda: report(stand)["total"], 40)
+        stand.herald("dead", "replay", "m500", "--edit", '{"payload":{"textBody":"Hi"}}', check=True)
+        wait_until(lambda: report(stand)["total"]["delivered"] == 301, lambda: report(stand)["total"], 20)
+        equal([report(stand)["total"][what] for what in ("sent", "dead")], [301, 3], "deaths stay what happened")
+        result, text = export(stand, "rows.jsonl")
+        found = [json.loads(line) for line in text.splitlines()]
+        assert "303 messages exported" in result.err, result.err
+        equal(sorted(row["messageId"] for row in found),
+              sorted([f"m{number}" for number in range(300)] + ["m500", "m501", "m502"]))
+        for row in found:
+            if row["status"] == "dead":
+                equal((row["reason"], "sentDate" in row), ("text_missing", False))
+                continue
+            equal((row["status"], row["channelType"]), ("delivered", "sms"))
+            assert row["createdDate"] <= row["sentDate"], row
+            assert row["latencyMs"] >= 0 and row["deliveryLatencyMs"] >= 0 and row["providerId"], row
+        assert "+1317" not in text and "1317555" not in text, "addresses"
+        equal(stand.path("rows.jsonl").stat().st_mode & 0o777, 0o600)
+        lines = list(csv.DictReader(io.StringIO(export(stand, "rows.csv", "--campaign", "autumn")[1])))
+        equal(len(lines), 150)
+        equal({line["campaign"] for line in lines}, {"autumn"})
+        equal([line["latencyMs"] for line in lines],
+              [str(row["latencyMs"]) for row in found if row.get("campaign") == "autumn"])
+        equal(export(stand, "none.jsonl", "--from", "3d", "--to", "2d")[1], "")
+        streamed = stand.herald("report", "--export", "-", check=True).out
+        equal(streamed, text)
+        equal(stand.herald("report", "--export", "/nowhere/rows.csv").status, 1)
+        equal(stand.herald("report", "--export", "/dev/full").status, 1)
+
+
+def test_rows_are_streamed_in_little_memory():
+    script = """
+        for i = 1, 60000 do
+          local id = string.format('01980f6e-7c00-7abc-8def-%012d', i)
+          redis.call('HSET', KEYS[1] .. 'message:' .. id, 'state', 'sent', 'at', ARGV[1], 'campaign', 'c', 'attempts', 1,
+            'provider_id', id, 'conversation_id', id, 'correlation_id', id, 'channel', 'sms', 'template', 't', 'since', ARGV[1])
+          redis.call('RPUSH', KEYS[1] .. 'ends:' .. ARGV[2], ARGV[3] .. ' ' .. id)
+        end"""
+    with Stand(appendonly=False) as stand:
+        hour = int(time.time()) // HOUR
+        stand.redis.call("EVAL", script, 1, KEY, hour * HOUR * 1000 + 77, hour, 77)
+        _, text = export(stand, "many.csv", "--from", "1h")
+        equal(len(text.splitlines()), 60001)
+        if SLOWNESS == 1:  # sanitizers need many times as much
+            assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 50 << 10
+        used = stand.redis.call("INFO", "commandstats").decode()
+        assert "cmdstat_keys" not in used and "cmdstat_scan" not in used, used
+
+
 if __name__ == "__main__":
     tap.run(globals())
