@@ -29,6 +29,7 @@ struct store {
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
     struct store_poll_times poll_times;
+    char actor[AUDIT_ACTOR_MAX + 1];
     struct script scripts[SCRIPT_COUNT];
     struct metrics_block *metrics; /* NULL: none */
 
@@ -86,6 +87,7 @@ int store_open(struct store **ret, const char *redis_url, const char *org, struc
         .dedup_ms = INT64_C(72) * 3600 * 1000,
         .campaign_memory_ms = INT64_C(30) * 24 * 3600 * 1000,
         .audit_max = 1000000,
+        .report_ms = INT64_C(400) * 24 * 3600 * 1000,
     };
     load_scripts(store);
     *ret = store;
@@ -130,6 +132,16 @@ const struct store_poll_times *store_poll_times(const struct store *store)
     return &store->poll_times;
 }
 
+void store_set_actor(struct store *store, const char *actor)
+{
+    (void)snprintf(store->actor, sizeof(store->actor), "%s", actor);
+}
+
+const char *store_actor(const struct store *store)
+{
+    return store->actor;
+}
+
 const char *store_list_name(enum priority priority)
 {
     static const char *const names[] = {
@@ -146,18 +158,26 @@ const char *store_list_name(enum priority priority)
 static void request_free(struct request *request)
 {
     buf_clear(&request->bytes);
-    free(request->ends);
     free(request);
+}
+
+/* One argument in the form of Redis' protocol: `$5\r\nhello\r\n`. */
+static void add_argument(struct buf *buf, const char *data, size_t len)
+{
+    char head[BUF_DIGITS + 3] = "$";
+    size_t head_len = 1 + buf_digits((int64_t)len, head + 1);
+
+    head[head_len++] = '\r';
+    head[head_len++] = '\n';
+    buf_add(buf, head, head_len);
+    buf_add(buf, data, len);
+    buf_add(buf, "\r\n", 2);
 }
 
 void request_bytes(struct request *request, const char *data, size_t len)
 {
-    if (request->argc == request->cap) {
-        request->cap = request->cap ? request->cap * 2 : 16;
-        request->ends = mem_resize(request->ends, request->cap, sizeof(*request->ends));
-    }
-    buf_add(&request->bytes, data, len);
-    request->ends[request->argc++] = request->bytes.len;
+    add_argument(&request->bytes, data, len);
+    request->argc++;
 }
 
 void request_text(struct request *request, const char *text)
@@ -202,8 +222,6 @@ struct request *request_script(struct store *store, enum script_name script, boo
 {
     struct request *request = request_new(store, (int)script, must_arrive, done);
 
-    request_text(request, "EVALSHA");
-    request_text(request, store->scripts[script].sha);
     request_text(request, "1");
     request_text(request, store->org_key);
     return request;
@@ -247,28 +265,28 @@ void request_submit(struct request *request)
     store->pending++;
 }
 
-/* Hands a request's arguments to the connection; with the script's text in place of its name where asked for. */
+/* Hands a request to the connection; with the script's text in place of its name where asked for. */
 static void append_request(struct store *store, const struct request *request)
 {
-    const char **argv = mem_zalloc(request->argc, sizeof(*argv));
-    size_t *lens = mem_zalloc(request->argc, sizeof(*lens));
-    size_t start = 0;
+    const struct script *script = request->script < 0 ? NULL : &store->scripts[request->script];
+    char digits[BUF_DIGITS];
+    struct buf head;
 
-    for (size_t i = 0; i < request->argc; i++) {
-        argv[i] = request->bytes.data + start;
-        lens[i] = request->ends[i] - start;
-        start = request->ends[i];
+    buf_init(&head, REQUEST_MAX);
+    buf_add(&head, "*", 1);
+    buf_add(&head, digits, buf_digits((int64_t)(request->argc + (script ? 2 : 0)), digits));
+    buf_add(&head, "\r\n", 2);
+    if (script && request->is_evalued) {
+        add_argument(&head, "EVAL", 4);
+        add_argument(&head, script->text, strlen(script->text));
+    } else if (script) {
+        add_argument(&head, "EVALSHA", 7);
+        add_argument(&head, script->sha, strlen(script->sha));
     }
-    if (request->is_evalued) {
-        argv[0] = "EVAL";
-        lens[0] = 4;
-        argv[1] = store->scripts[request->script].text;
-        lens[1] = strlen(argv[1]);
-    }
-    redis_append(store->redis, request->argc, argv, lens);
+    redis_append_formed(store->redis, (struct span){head.data, head.len});
+    redis_append_formed(store->redis, (struct span){request->bytes.data, request->bytes.len});
     store->has_appended = true;
-    free(argv);
-    free(lens);
+    buf_clear(&head);
 }
 
 static void send_unsent(struct store *store)

@@ -32,6 +32,7 @@ struct store_limits {
     int64_t campaign_memory_ms; /* whom a campaign has been sent to */
     int64_t audit_max;          /* entries of the audit stream */
     bool audit_stops;           /* when there are so many nothing is reserved any more, and none is cut off */
+    int64_t report_ms;          /* what reports count, by the day */
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
 
@@ -81,6 +82,9 @@ enum store_enqueued {
 /* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
 typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
+/* Who puts messages in from now on, for the audit: written in the step that takes them, with how many those are. "" (as
+ * at the start): nobody is named, and there is no entry. */
+void store_set_actor(struct store *store, const char *actor);
 /* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
@@ -124,13 +128,15 @@ void store_fence(struct store *store, const char *worker, const char *prefix, in
 
 enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
 
+#define STORE_TEMPLATE_MAX 64
+
 /* What reports and callbacks have to know of a message that ends; for sent and bury. */
 struct store_about {
     const char *channel;       /* "" when it is not known */
-    struct span template_name; /* may be absent */
+    struct span template_name; /* may be absent; over STORE_TEMPLATE_MAX bytes it is one of `(other)` */
     int64_t segments;          /* of an SMS; else 0 */
-    int64_t accepted_at_ms;
-    struct span callback; /* the URL that its outcome is told to; may be absent */
+    int64_t since_ms;          /* when it could be sent first: accepted, due or replayed; 0: not known */
+    struct span callback;      /* the URL that its outcome is told to; may be absent */
 };
 
 struct store_settle {
@@ -269,6 +275,10 @@ struct store_status {
     int64_t polled;       /* conversations in which the status of messages is asked for */
     int64_t poll_hold_ms; /* 0: asking is not paused by itself */
     char poll_hold_reason[200];
+    struct {
+        int64_t waiting, in_flight, dead;                         /* now */
+        int64_t delivered, retried, dropped, forgotten, unqueued; /* since ever */
+    } callbacks;
     int64_t audit_kept, audit_cut;            /* entries that wait for the exporter; that were cut off unexported */
     int64_t audit_oldest_ms;                  /* age of the oldest that waits; -1: none does */
     int64_t audit_exported;                   /* entries, out of this stream */

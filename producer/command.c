@@ -36,6 +36,19 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1])
     return out;
 }
 
+void command_name_actor(struct store *store)
+{
+    char actor[AUDIT_ACTOR_MAX + 1];
+
+    store_set_actor(store, command_actor(actor));
+}
+
+int command_callback_rules(const struct settings *settings, struct callback_rules *ret, struct reason *why)
+{
+    return callback_rules_init(ret, settings->callback_hosts, settings->callback_private_hosts, settings->callback_url,
+                               why);
+}
+
 static int new_store(const struct settings *settings, struct store **ret, struct reason *why)
 {
     int rc = store_open(ret, settings->redis_url, settings->org, why);
@@ -48,6 +61,7 @@ static int new_store(const struct settings *settings, struct store **ret, struct
                                .campaign_memory_ms = settings->campaign_memory_ms,
                                .audit_max = settings->audit_max,
                                .audit_stops = settings_audit_stops(settings),
+                               .report_ms = settings->report_keep_ms,
                            });
     return 0;
 }

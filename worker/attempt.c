@@ -66,7 +66,7 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
     switch (verdict->outcome) {
     case OUTCOME_SENT:
         item = ending_item(slot);
-        item.about = ending_about(slot);
+        item.about = ending_about(sender, slot);
         item.provider_id = slot->answer.message_id;
         item.conversation_id = slot->answer.conversation_id;
         item.correlation_id = slot->answer.correlation_id;
@@ -169,6 +169,7 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
     record = record_of(slot, result, &verdict);
     audit = (struct audit_entry){
         .what = "attempt",
+        .worker = sender->crew->worker_id,
         .outcome = record.outcome,
         .reason = verdict.reason,
         .at_ms = ending_now_ms(sender),

@@ -47,7 +47,7 @@ struct crew {
     unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
     int64_t struck_ms;                        /* monotonic; when the last of either was counted */
     size_t active;                            /* requests under way in all threads */
-    struct http *wakes[CREW_THREADS_MAX + 2]; /* of the housekeeping, the senders and the poller */
+    struct http *wakes[CREW_THREADS_MAX + 3]; /* of the housekeeping, the senders, the poller, callbacks */
     size_t wake_count;
 };
 

@@ -18,7 +18,8 @@ int64_t ending_left_ms(const struct sender *sender, const struct envelope *envel
 int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope *envelope);
 
 struct store_settle ending_item(const struct slot *slot); /* the parts that every end has */
-struct store_about ending_about(const struct slot *slot); /* for those that are sent or buried */
+struct store_about ending_about(const struct sender *sender,
+                                const struct slot *slot); /* for those that are sent or buried */
 
 /* `give_back`: the grant was not used. */
 void ending_release(struct sender *sender, struct slot *slot, bool give_back);

@@ -164,7 +164,9 @@ static int read_settings(struct gateway *gateway, struct reason *why)
     const struct settings *settings = gateway->settings;
 
     gateway->takes_unsigned = strcmp(settings->webhook_signatures, "off") == 0;
-    if (clients_parse(settings->clients, &gateway->clients, why) != 0 ||
+    if (callback_rules_init(&gateway->callbacks, settings->callback_hosts, settings->callback_private_hosts,
+                            settings->callback_url, why) != 0 ||
+        clients_parse(settings->clients, &gateway->clients, why) != 0 ||
         templates_open(&gateway->templates, settings, why) != 0)
         return ERR_INVALID;
     return settings->webhook_secrets ? signature_read_secrets(&gateway->secrets, settings->webhook_secrets, why) : 0;

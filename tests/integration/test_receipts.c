@@ -113,6 +113,7 @@ static void look(struct fixture *fixture, char out[LOOK_MAX])
         "for _, name in ipairs(names) do\n"
         "  local short, kind, items = string.sub(name, 12), redis.call('TYPE', name).ok, {}\n"
         "  if not own[short] and redis.call('PTTL', name) < 0 then lines[#lines + 1] = name .. ' stays for ever' end\n"
+        "  local is_report = string.match(short, '^report:') or string.match(short, '^ends:')\n" /* test_report.c */
         "  if kind == 'set' then items = redis.call('SMEMBERS', name) table.sort(items)\n"
         "  elseif kind == 'stream' then\n"
         "    for _, entry in ipairs(redis.call('XRANGE', name, '-', '+')) do items[#items + 1] = entry[2][2] end\n"
@@ -122,7 +123,7 @@ static void look(struct fixture *fixture, char out[LOOK_MAX])
         "    table.sort(items)\n"
         "  elseif kind == 'string' then items = {redis.call('GET', name)} end\n"
         "  if string.sub(short, 1, 5) == 'seen:' then short = 'seen' items = {tostring(#items)} end\n"
-        "  lines[#lines + 1] = short .. ' ' .. table.concat(items, ' ')\n"
+        "  if not is_report then lines[#lines + 1] = short .. ' ' .. table.concat(items, ' ') end\n"
         "end\n"
         "return table.concat(lines, '\\n')";
     struct redis_reply *reply = redis_server_call(fixture->server, "EVAL", script, "0", NULL);
@@ -317,12 +318,22 @@ static void run_order(struct fixture *fixture, const int order[EVENTS], int answ
         assert_int_equal(result.answers[i], i < answer_at ? 'e' : '1');
 }
 
-/* The audit tells which came early: those have no id. So it is compared apart. */
-static void look_without_audit(struct fixture *fixture, char out[LOOK_MAX])
+/* The audit tells which came early: those have no id, and an opt-out among them suppresses when the answer comes, which
+ * is an entry of its own. So it is compared apart. */
+static void look_without_audit(struct fixture *fixture, bool has_early_opt_out, char out[LOOK_MAX])
 {
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), EVENTS + 1);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), EVENTS + 1 + has_early_opt_out);
     (void)ask(fixture, "DEL", KEY ":audit", NULL);
     look(fixture, out);
+}
+
+static bool is_early(const int order[EVENTS], int event, int answer_at)
+{
+    for (int i = 0; i < answer_at; i++) {
+        if (order[i] == event)
+            return true;
+    }
+    return false;
 }
 
 static void test_receipts_in_every_order_before_and_after_the_answer_come_to_the_same_end(void **state)
@@ -331,8 +342,10 @@ static void test_receipts_in_every_order_before_and_after_the_answer_come_to_the
         "campaign:spring receipt:delivered=1 receipt:failed=1 receipt:queued=1 receipt:read=1 receipt:sent=1 sent=1\n"
         "counts receipt:delivered=1 receipt:failed=1 receipt:queued=1 receipt:read=1 receipt:sent=1 sent=1\n"
         "link:p1 m1\nspring\nsms:+13175550199\n"
-        "message:m1 attempts=2 campaign=spring conversation_id=c1 correlation_id=r1 delivered_at=25 delivery=failed "
-        "failed_at=50 failure=RecipientOptedOut provider_id=p1 queued_at=10 read_at=40 sent_at=20 state=sent\n"
+        "message:m1 attempts=2 campaign=spring channel= conversation_id=c1 correlation_id=r1 delivered_at=25 "
+        "delivery=failed "
+        "failed_at=50 failure=RecipientOptedOut provider_id=p1 queued_at=10 read_at=40 sent_at=20 since=0 "
+        "state=sent template=\n"
         "seen 6\n"
         "suppressed sms:+13175550199";
     struct fixture *fixture = *state;
@@ -343,7 +356,7 @@ static void test_receipts_in_every_order_before_and_after_the_answer_come_to_the
         for (int answer_at = 0; answer_at <= EVENTS; answer_at++) {
             for (int in_batches = 0; in_batches < 2; in_batches++, sequences++) {
                 run_order(fixture, order, answer_at, in_batches);
-                look_without_audit(fixture, found);
+                look_without_audit(fixture, is_early(order, 5, answer_at), found);
                 if (strcmp(found, expected) != 0)
                     fail_msg("order %d%d%d%d%d%d, answer at %d, batches %d:\n%s\n---\n%s", order[0], order[1], order[2],
                              order[3], order[4], order[5], answer_at, in_batches, found, expected);
@@ -512,7 +525,7 @@ static void test_nothing_of_a_receipt_stays_for_ever(void **state)
     struct fixture *fixture = *state;
     char found[LOOK_MAX];
 
-    store_set_limits(fixture->store, &(struct store_limits){1000, 60000, 60000, 1000, false});
+    store_set_limits(fixture->store, &(struct store_limits){1000, 60000, 60000, 1000, false, HOUR_MS});
     assert_string_equal(record_one(fixture->store, receipt_of("a", DELIVERY_READ, 0)), "e");
     look(fixture, found);
     assert_null(strstr(found, "for ever"));
