@@ -5,6 +5,10 @@
 
 #include "producer/audit_chain.h"
 
+/* Of one append, at most. */
+#define AUDIT_APPEND_LINES 2048
+#define AUDIT_APPEND_BYTES ((size_t)24 << 20)
+
 struct audit_files;
 
 /* `to` is a folder (the files are audit-<org>-2026-01-15.jsonl) or a name such as /var/audit/sent.jsonl (the files are

@@ -288,6 +288,24 @@ def test_each_crash_between_the_disk_and_redis_is_made_good():
             equal(waiting(stand), 0, "left in Redis")
 
 
+def test_files_that_were_damaged_behind_what_redis_knows_are_not_cut():
+    """An older copy of Redis, say: what follows its mark is far more than a crash leaves behind."""
+    with Stand() as stand:
+        add(stand, 10)
+        export(stand)
+        old = stand.redis.call("DUMP", KEY + "audit:export")
+        add(stand, 3000, ms=NOON + 100)
+        export(stand)
+        [file] = exported(stand)
+        lines = file.read_bytes().splitlines(keepends=True)
+        lines[2900] = lines[2900][:50] + b"x" + lines[2900][51:]
+        file.write_bytes(b"".join(lines))
+        stand.redis.call("RESTORE", KEY + "audit:export", 0, old, "REPLACE")
+        refused = export(stand, status=1)
+        assert "is damaged" in refused.err, refused.err
+        assert file.read_bytes() == b"".join(lines), "the file was changed"
+
+
 def test_a_torn_end_is_told_from_damage_and_cut_by_the_next_export():
     with Stand() as stand:
         add(stand, 10)
