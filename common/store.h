@@ -35,6 +35,12 @@ struct store_limits {
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
 
+/* How long steps take is counted there, by the thread that uses the store; NULL: nowhere. */
+struct metrics_block;
+void store_set_metrics(struct store *store, struct metrics_block *block);
+size_t store_step_count(void);
+const char *store_step_name(size_t index);
+
 /* Connects when it is time to, writes, reads, calls back. 0 while Redis is there, else ERR_UNREACHABLE or ERR_DENIED
  * with the reason of the last failure, for as long as it lasts. */
 int store_pump(struct store *store, struct reason *why);
@@ -266,6 +272,10 @@ struct store_status {
     int64_t polled;       /* conversations in which the status of messages is asked for */
     int64_t poll_hold_ms; /* 0: asking is not paused by itself */
     char poll_hold_reason[200];
+    struct {
+        int64_t waiting, in_flight, dead;                         /* now */
+        int64_t delivered, retried, dropped, forgotten, unqueued; /* since ever */
+    } callbacks;
     int64_t audit_kept, audit_cut;            /* entries that wait for the exporter; that were cut off unexported */
     int64_t audit_oldest_ms;                  /* age of the oldest that waits; -1: none does */
     int64_t audit_exported;                   /* entries, out of this stream */

@@ -43,6 +43,12 @@ void command_name_actor(struct store *store)
     store_set_actor(store, command_actor(actor));
 }
 
+int command_callback_rules(const struct settings *settings, struct callback_rules *ret, struct reason *why)
+{
+    return callback_rules_init(ret, settings->callback_hosts, settings->callback_private_hosts, settings->callback_url,
+                               why);
+}
+
 static int new_store(const struct settings *settings, struct store **ret, struct reason *why)
 {
     int rc = store_open(ret, settings->redis_url, settings->org, why);

@@ -275,3 +275,20 @@ const char *crew_state_name(struct crew *crew)
     (void)pthread_mutex_unlock(&crew->lock);
     return name;
 }
+
+struct crew_look crew_look(struct crew *crew)
+{
+    struct crew_look look;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    look = (struct crew_look){crew->breaker.state, crew->active};
+    (void)pthread_mutex_unlock(&crew->lock);
+    return look;
+}
+
+int64_t crew_lease_left_ms(const struct crew *crew)
+{
+    int64_t left_ms = atomic_load(&crew->lease_until_ms) - clock_boot_ms();
+
+    return left_ms > 0 ? left_ms : 0;
+}

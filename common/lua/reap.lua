@@ -1,7 +1,7 @@
 -- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
 -- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick). Answers how many it took; as many as asked means: call again.
--- Parts: clock, letters
+-- Parts: clock, letters, callbacks
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
@@ -60,6 +60,8 @@ local function bury(message, envelope)
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
   count('counts', 'dead:outcome_unknown', 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
+  tell(callback_url(message), 'message.dead', id, int(wall), {'campaign', campaign, 'channel', channel_of(message), 'state', 'dead',
+    'reason', 'outcome_unknown', 'attempts', tonumber(whole(herald.attempts, 0))})
 end
 local taken = 0
 for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, 16)) do

@@ -3,7 +3,7 @@
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
--- Parts: receipts, keys
+-- Parts: callbacks, receipts, keys
 local keep_ms, dedup_ms, audit_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local early_ms = int(math.max(tonumber(keep_ms), dedup_ms)) -- for as long as the event would not be taken again
 local now = wall_ms()

@@ -103,6 +103,7 @@ static int prepare_run(struct run *run)
         .from = upload_field(upload, UPLOAD_FROM),
         .route = upload_field(upload, UPLOAD_ROUTE),
         .origins = run->gateway->settings->origins,
+        .callbacks = &run->gateway->callbacks,
     };
 
     if (send_at && !timestamp_parse(send_at, &run->campaign.send_at_ms))
