@@ -40,7 +40,9 @@ static const struct option rows[] = {
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
     {"audit-full", "HERALD_AUDIT_FULL", OPTION_TEXT, AT(audit_full), .fallback = "drop", .choices = "drop|stop",
-     .value = "WHAT", .help = "when it has so many: drop the oldest, or stop sending until they are exported"},
+     .value = "WHAT",
+     .help = "when it has so many: drop the oldest, or stop sending until they are exported; the same for "
+             "all programs of the org"},
 
     {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", ASKS,
      .help = "region of the organisation, or its domain such as mypurecloud.de"},

@@ -21,6 +21,9 @@
 #define BATCH_BYTES  (2 << 20) /* of entries */
 #define LINES_ENOUGH (AUDIT_APPEND_BYTES - AUDIT_LINE_MAX)
 #define LINES_MAX    AUDIT_APPEND_BYTES
+#define CALM_MS      5000 /* while nothing stirs; what does, wakes us */
+#define HASTE_MS     100
+#define FROZEN_MS    (6 * (int64_t)COMMAND_PATIENCE_MS) /* without an answer: being slow is not being away */
 #define STOP_MS      5000 /* after a signal, how long Redis may take to hear of what is on the disk */
 #define DAY_MS       UINT64_C(86400000)
 
@@ -72,12 +75,14 @@ static void wait_for_something(struct audit_exporter *exporter)
         {.fd = exporter->signal_fd, .events = POLLIN},
         {.fd = store_fd(exporter->store), .events = POLLIN},
     };
-    int64_t wait_ms = store_is_up(exporter->store) ? 1000 : store_wait_ms(exporter->store);
+    int64_t wait_ms = store_is_up(exporter->store) ? CALM_MS : store_wait_ms(exporter->store);
 
     if (store_wants_write(exporter->store))
         pollers[1].events |= POLLOUT;
-    if (wait_ms < 0 || wait_ms > 1000)
-        wait_ms = 1000;
+    if (wait_ms < 0 || wait_ms > CALM_MS)
+        wait_ms = CALM_MS;
+    if (exporter->stop_at_ms != 0 && wait_ms > HASTE_MS)
+        wait_ms = HASTE_MS;
     (void)poll(pollers, pollers[1].fd >= 0 ? 2 : 1, (int)wait_ms); /* whatever it says: look again */
     if (pollers[0].revents)
         note_signal(exporter);
@@ -92,18 +97,28 @@ static bool is_stopping(const struct audit_exporter *exporter)
  * waits for a Redis that is away, with the store's backoff, however long that is. */
 static int wait_answers(struct audit_exporter *exporter, bool gives_up, struct reason *why)
 {
-    int64_t away_since_ms = clock_mono_ms();
+    int64_t away_since_ms = clock_mono_ms(), silent_since_ms = away_since_ms;
+    size_t before = store_pending(exporter->store);
 
     for (;;) {
         int rc = store_pump(exporter->store, why);
+        size_t pending = store_pending(exporter->store);
+        int64_t now_ms = clock_mono_ms();
 
-        if (store_pending(exporter->store) == 0 && store_is_up(exporter->store))
+        if (pending == 0 && store_is_up(exporter->store))
             return 0;
+        if (pending != before)
+            silent_since_ms = now_ms;
+        before = pending;
         if (rc == 0)
-            away_since_ms = clock_mono_ms();
-        else if (rc == ERR_DENIED || (!exporter->is_followed && clock_mono_ms() - away_since_ms > COMMAND_PATIENCE_MS))
+            away_since_ms = now_ms;
+        else if (rc == ERR_DENIED || (!exporter->is_followed && now_ms - away_since_ms > COMMAND_PATIENCE_MS))
             return rc;
-        if (is_stopping(exporter) && (gives_up || clock_mono_ms() >= exporter->stop_at_ms))
+        if (!exporter->is_followed && now_ms - silent_since_ms > FROZEN_MS) {
+            *why = (struct reason){"Redis is connected and does not answer"};
+            return ERR_UNREACHABLE;
+        }
+        if (is_stopping(exporter) && (gives_up || now_ms >= exporter->stop_at_ms))
             return 0;
         wait_for_something(exporter);
     }
@@ -293,9 +308,13 @@ static int lose(struct audit_exporter *exporter, struct reason *why)
 
     if (exporter->taken_from[0] && memcmp(exporter->taken_from, exporter->acked.sha256, DIGEST_HEX_SIZE) == 0)
         (void)audit_files_undo(exporter->files, &ignored); /* else the files have lines twice, and verify says so */
-    reason_set(why, "another exporter took the audit over (%.150s): this one was silent for longer than %d s",
-               exporter->taken_by[0] ? terminal_clean(exporter->taken_by, clean, sizeof(clean)) : "it says where",
-               LEASE_MS / 1000);
+    if (exporter->taken_by[0])
+        reason_set(why, "another exporter took the audit over (%.150s): this one was silent for longer than %d s",
+                   terminal_clean(exporter->taken_by, clean, sizeof(clean)), LEASE_MS / 1000);
+    else
+        reason_set(why,
+                   "Redis does not know this exporter any more: another one took over (herald status says which), or "
+                   "Redis has lost its data");
     return ERR_STATE;
 }
 

@@ -19,9 +19,8 @@ void audit_files_close(struct audit_files *files);              /* takes NULL; g
 const char *audit_files_place(const struct audit_files *files); /* host and path, for people */
 
 struct audit_resumed {
-    struct audit_link link;  /* of the last line that is on the disk */
-    int64_t cut;             /* bytes of a torn end that were cut off */
-    uint64_t unacknowledged; /* lines that were on the disk, and Redis did not know */
+    struct audit_link link; /* of the last line that is on the disk */
+    int64_t cut;            /* bytes of a torn end that were cut off */
     bool has_files;
 };
 /* Where the chain goes on. `mark` is what Redis knows of it (seq 0: nothing): what follows it in the files must go on

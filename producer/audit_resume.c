@@ -69,7 +69,6 @@ static int resume_by_files(struct audit_files *files, struct audit_resumed *ret,
         ret->cut += torn;
         if (check.count > 0) {
             ret->link = check.last;
-            ret->unacknowledged = check.count;
             audit_files_note_end(files, files->name, good);
             return 0;
         }
@@ -164,7 +163,6 @@ static int resume_by_mark(struct audit_files *files, const struct store_audit_ma
     if (rc == 0 && check.count > 0)
         ret->link = check.last;
     ret->cut = bad.bytes;
-    ret->unacknowledged = check.count;
     return rc;
 }
 
