@@ -152,6 +152,7 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     admin_close(admin); /* before what it looks at */
     if (server)
         server_destroy(server); /* nobody is left who could wake it */
+    log_finish();
     if (rc == EXIT_DONE)
         log_info("stopped");
     return rc;
