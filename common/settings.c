@@ -41,6 +41,9 @@ static const struct option rows[] = {
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
     {"audit-full", "HERALD_AUDIT_FULL", OPTION_TEXT, AT(audit_full), .fallback = "drop", .choices = "drop|stop",
      .value = "WHAT", .help = "when it has so many: drop the oldest, or stop sending until they are exported"},
+    {"report-keep", "HERALD_REPORT_KEEP", OPTION_DURATION, AT(report_keep_ms), .fallback = "400d", .min = DAY,
+     .max = 4000 * DAY, .value = "TIME",
+     .help = "how long days can be reported (hours: 40 days at most); the same for all programs of the org"},
 
     {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", ASKS,
      .help = "region of the organisation, or its domain such as mypurecloud.de"},

@@ -46,6 +46,7 @@ struct command {
     X(campaign_cancel)                                                                                                 \
     X(enqueue)                                                                                                         \
     X(status)                                                                                                          \
+    X(report)                                                                                                          \
     X(dead_list)                                                                                                       \
     X(dead_show)                                                                                                       \
     X(dead_export)                                                                                                     \

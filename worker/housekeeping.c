@@ -272,7 +272,8 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
     store_set_metrics(keeping->store, keeping->metrics);
     store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                             .audit_max = settings->audit_max,
-                                                            .audit_stops = settings_audit_stops(settings)});
+                                                            .audit_stops = settings_audit_stops(settings),
+                                                            .report_ms = settings->report_keep_ms});
     crew_join(crew, keeping->http);
     *ret = keeping;
     return 0;

@@ -18,6 +18,9 @@
  * request that meets such a closing has an unknown outcome. */
 #define IDLE_CONNECTION_SECONDS 30L
 
+/* libcurl reads so much at once, and answers are a few hundred bytes. Each transfer holds one; 16 KiB by default. */
+#define READ_BYTES 2048L
+
 struct transfer {
     struct transfer *next_free;
     struct transfer *older, *newer; /* among those under way, by when they started */
@@ -166,6 +169,7 @@ static bool set_up_easy(struct http *http, struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->config.connect_timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_SECONDS) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_leaving) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK &&

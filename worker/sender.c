@@ -270,7 +270,8 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     store_set_metrics(sender->store, sender->metrics);
     store_set_limits(sender->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                            .audit_max = settings->audit_max,
-                                                           .audit_stops = settings_audit_stops(settings)});
+                                                           .audit_stops = settings_audit_stops(settings),
+                                                           .report_ms = settings->report_keep_ms});
     if (settings->poll_status)
         store_set_poll_times(sender->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
     settler_init(&sender->settler, sender->store, crew->worker_id, &sender->slots);
