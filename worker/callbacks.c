@@ -129,6 +129,7 @@ static void on_ended(void *context, int rc)
     while (*at != batch)
         at = &(*at)->next;
     *at = batch->next;
+    batch->callbacks->next_ms = clock_mono_ms(); /* their hosts have room for more */
     free(batch);
 }
 
