@@ -70,11 +70,10 @@ struct request {
     bool is_fleeting;    /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool may_be_refused; /* a question that Redis may forbid or not know: that is an answer like any other */
     bool is_sent;
-    bool is_evalued; /* Redis did not know the script, so its text went along */
-    int script;      /* -1: a plain command */
-    struct buf bytes;
-    size_t *ends; /* where each argument ends in bytes */
-    size_t argc, cap;
+    bool is_evalued;  /* Redis did not know the script, so its text went along */
+    int script;       /* -1: a plain command */
+    struct buf bytes; /* the arguments as they go over the wire; of a script, what follows its name */
+    size_t argc;      /* how many these are */
     request_done done;
     /* What `done` needs; whichever the request's file uses. */
     union {
@@ -101,6 +100,7 @@ struct request {
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;
+    int64_t sent_us; /* monotonic; when it was handed to the connection, where that is counted */
 };
 
 /* A request that runs a script; KEYS[1] is there already, arguments follow by request_*. */
@@ -123,6 +123,7 @@ int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, a
 
 const struct store_limits *store_limits(const struct store *store);
 const struct store_poll_times *store_poll_times(const struct store *store);
+const char *store_actor(const struct store *store); /* "": nobody is named */
 const char *store_list_name(enum priority priority);
 
 #endif

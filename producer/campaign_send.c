@@ -101,6 +101,8 @@ static int prepare(struct run *run, struct reason *why)
         rc = campaign_run_bind(&run->campaign, run->source, why);
     if (rc == 0 && !options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
+    if (run->store)
+        command_name_actor(run->store);
     return rc;
 }
 

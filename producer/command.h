@@ -66,7 +66,8 @@ struct command {
     X(doctor)                                                                                                          \
     X(audit_export)                                                                                                    \
     X(audit_verify)                                                                                                    \
-    X(settings)
+    X(settings)                                                                                                        \
+    X(metrics)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)
@@ -84,6 +85,9 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
     "such as 2h. Example: --filter 'reason=rejected,forbidden campaign=spring after=7d'.\n"
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
+
+/* Messages that this store puts in are those of who runs this. */
+void command_name_actor(struct store *store);
 
 /* Whom the settings allow as callbacks. ERR_INVALID when they are wrong. */
 int command_callback_rules(const struct settings *settings, struct callback_rules *ret, struct reason *why);

@@ -86,6 +86,8 @@ static int prepare(struct run *run, struct reason *why)
         rc = rejects_check_path(run->rejects.path, run->path, why);
     if (rc == 0 && !run->options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
+    if (run->store)
+        command_name_actor(run->store);
     outbox_init(&run->outbox, run->store, reject_suppressed, run);
     return rc;
 }

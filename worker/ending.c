@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/sms.h"
+#include "worker/meters.h"
 
 int64_t ending_now_ms(const struct sender *sender)
 {
@@ -15,15 +16,26 @@ int64_t ending_accepted_ms(const struct sender *sender)
     return now_ms > own_ms ? now_ms : own_ms;
 }
 
+static int64_t later(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+int64_t ending_since_ms(const struct envelope *envelope)
+{
+    const struct progress_state *progress = &envelope->progress;
+
+    return progress->accepted_at_ms
+               ? later(later(progress->accepted_at_ms, envelope->send_at_ms), progress->replayed_at_ms)
+               : 0;
+}
+
 int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms)
 {
     int64_t since_ms = envelope->progress.accepted_at_ms ? envelope->progress.accepted_at_ms : now_ms;
     int64_t until_ms;
 
-    if (envelope->send_at_ms > since_ms)
-        since_ms = envelope->send_at_ms;
-    if (envelope->progress.replayed_at_ms > since_ms)
-        since_ms = envelope->progress.replayed_at_ms;
+    since_ms = later(later(since_ms, envelope->send_at_ms), envelope->progress.replayed_at_ms);
     until_ms = since_ms + sender->crew->settings->max_age_ms;
     if (envelope->expires_at_ms > 0 && envelope->expires_at_ms < until_ms)
         until_ms = envelope->expires_at_ms;
@@ -99,6 +111,7 @@ void ending_bury(struct sender *sender, struct slot *slot, const struct letter *
     if (slot->is_new)
         slot->envelope.progress.accepted_at_ms = ending_accepted_ms(sender);
     slot->envelope.progress.deaths += slot->envelope.progress.deaths < ENVELOPE_COUNT_MAX;
+    meters_note_death(sender->metrics, letter->reason);
     letter_write(letter, &slot->envelope, raw, &slot->document);
     item.reason = letter->reason;
     item.about = ending_about(sender, slot);

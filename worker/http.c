@@ -18,6 +18,9 @@
  * request that meets such a closing has an unknown outcome. */
 #define IDLE_CONNECTION_SECONDS 30L
 
+/* libcurl reads so much at once, and answers are a few hundred bytes. Each transfer holds one; 16 KiB by default. */
+#define READ_BYTES 2048L
+
 struct transfer {
     struct transfer *next_free;
     struct transfer *older, *newer; /* among those under way, by when they started */
@@ -30,6 +33,8 @@ struct transfer {
     bool was_stopped;  /* libcurl wanted to send it a second time */
     bool was_withheld; /* ended by us before it left */
     bool is_cut;       /* the answer's body is larger than we keep */
+    char *url_text;    /* what `url` was made of */
+    CURLU *url;
     bool is_forbidden; /* an address that it would have had was not allowed */
     char authorization[AUTHORIZATION_MAX];
     char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
@@ -164,6 +169,7 @@ static bool set_up_easy(struct http *http, struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->config.connect_timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_SECONDS) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_leaving) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK &&
@@ -214,6 +220,8 @@ void http_close(struct http *http)
         if (transfer->is_active)
             (void)curl_multi_remove_handle(http->multi, transfer->easy); /* it goes in the next line */
         curl_easy_cleanup(transfer->easy);
+        curl_url_cleanup(transfer->url);
+        free(transfer->url_text);
         buf_clear(&transfer->body);
         explicit_bzero(transfer->authorization, sizeof(transfer->authorization));
     }
@@ -291,6 +299,25 @@ static void set_headers(struct transfer *transfer, const struct http_request *re
         add_header(transfer, &count, request->more[i]);
 }
 
+/* The URL of a transfer is nearly always that of its last one, so it is taken apart once: libcurl would do it, and put
+ * it together again, for every request. One that cannot be taken apart is left to libcurl, whose error is the result.
+ */
+static bool set_url(struct transfer *transfer, const char *url)
+{
+    if (transfer->url_text && strcmp(transfer->url_text, url) == 0)
+        return true;
+    free(transfer->url_text);
+    transfer->url_text = mem_text(url);
+    curl_url_cleanup(transfer->url);
+    transfer->url = curl_url();
+    if (!transfer->url)
+        return false;
+    if (curl_url_set(transfer->url, CURLUPART_URL, url, 0) == CURLUE_OK)
+        return curl_easy_setopt(transfer->easy, CURLOPT_CURLU, transfer->url) == CURLE_OK;
+    return curl_easy_setopt(transfer->easy, CURLOPT_CURLU, NULL) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_URL, url) == CURLE_OK;
+}
+
 /* The result that was shown last is not borrowed any more. */
 static void give_shown_back(struct http *http)
 {
@@ -317,7 +344,7 @@ void http_start(struct http *http, const struct http_request *request)
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
     set_headers(transfer, request);
-    if (curl_easy_setopt(transfer->easy, CURLOPT_URL, request->url) != CURLE_OK ||
+    if (!set_url(transfer, request->url) ||
         curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request->body.data) != CURLE_OK)

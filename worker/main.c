@@ -22,6 +22,7 @@
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
 #include "worker/identity.h"
+#include "worker/meters.h"
 #include "worker/poller.h"
 #include "worker/sender.h"
 #include "worker/vitals.h"
@@ -274,6 +275,7 @@ static int prepare_and_run(struct worker *worker)
     crew_init(&worker->crew, settings, NULL);
     if (settings_urls(settings, worker->crew.api_url, login_url, &why) != 0)
         return usage(&why);
+    worker->crew.metrics = meters_create();
     identity_choose(&worker->crew, settings);
     rc = admin_open(&worker->admin, settings, &why);
     if (rc == 0)
@@ -288,6 +290,7 @@ static int prepare_and_run(struct worker *worker)
         rc = explain_start(rc, &why);
     }
     admin_close(worker->admin);
+    metrics_destroy(worker->crew.metrics);
     return rc;
 }
 

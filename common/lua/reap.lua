@@ -10,10 +10,24 @@ expect('HLEN', 'counts')
 local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6])), wall_ms()
 pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
+-- As common/mask.h does, and more careful: of what is no number nothing is shown.
+local function masked(address)
+  local number = string.match(address, '^%l*:?%+?(%d+)$') or ''
+  if #number < 8 or #number > 40 then return '*****' end
+  return string.sub(number, 1, 3) .. string.rep('*', #number - 5) .. string.sub(number, -2)
+end
+local function address_of(message)
+  local payload = type(message.payload) == 'table' and message.payload or message
+  local to = type(payload.to) == 'table' and type(payload.to[1]) == 'table' and payload.to[1].address or payload.toAddress
+  return type(to) == 'string' and #to <= 256 and to
+end
 local function audit(worker, message, outcome)
   local id = type(message.id) == 'string' and message.id or ''
+  local campaign, to, channel = name_or_none(message.campaign, 64), address_of(message), channel_of(message)
+  local about = (campaign ~= '' and ',"campaign":"' .. campaign .. '"' or '') ..
+    (channel ~= 'none' and ',"channel":"' .. channel .. '"' or '') .. (to and ',"to":' .. cjson.encode(masked(to)) or '')
   call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. int(wall) ..
-    ',"what":"reap","id":' .. cjson.encode(id) .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
+    ',"what":"reap","id":' .. cjson.encode(id) .. about .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
     '","unknown":true}')
 end
 -- The text stays as it is but for one member in front: decoding and encoding again would change numbers and empty lists.

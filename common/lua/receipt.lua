@@ -18,8 +18,9 @@ for i = 1, 3 do
   local older = key('seen:webhook:' .. (math.floor(now / width) - i))
   if call('SCARD', older) > 0 then sets[#sets + 1] = older end
 end
-local function audit(entry, id, campaign)
+local function audit(entry, id, campaign, is_suppressed)
   if entry == '' then return end
+  if is_suppressed then entry = string.sub(entry, 1, -2) .. ',"suppressed":true}' end
   if id then
     entry = string.sub(entry, 1, -2) .. ',"id":' .. cjson.encode(id) ..
       (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') .. '}'
@@ -35,12 +36,9 @@ local function record(provider, state, at, code, opts_out, person)
     hear(early, state, at, code, early_ms)
   end
   if person == '' then person = own or '' end
-  if opts_out and person ~= '' then
-    call('SADD', key('suppressed'), person)
-  elseif opts_out and not id then
-    redis.pcall('HSET', early, 'opted_out', 1)
-  end
-  return id, campaign
+  local is_suppressed = opts_out and person ~= '' and call('SADD', key('suppressed'), person) == 1
+  if opts_out and person == '' and not id then redis.pcall('HSET', early, 'opted_out', 1) end
+  return id, campaign, is_suppressed
 end
 local answers = {}
 for i = 4, #ARGV, 8 do
@@ -48,8 +46,8 @@ for i = 4, #ARGV, 8 do
   if remember(sets, ARGV[i]) then
     local at = tonumber(ARGV[i + 3])
     if at <= 0 then at = now end
-    local id, campaign = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
-    audit(ARGV[i + 7], id, campaign)
+    local id, campaign, is_suppressed = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
+    audit(ARGV[i + 7], id, campaign, is_suppressed)
     answer = id and '1' or 'e'
   end
   answers[#answers + 1] = answer

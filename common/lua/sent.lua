@@ -24,7 +24,11 @@ local function link(provider, id, campaign, person)
     local at = tonumber(early[state .. '_at'])
     if at then apply(id, campaign, state, at, early.failure or '', keep_ms) end
   end
-  if early.opted_out and person ~= '' then redis.pcall('SADD', key('suppressed'), person) end
+  if early.opted_out and person ~= '' and redis.pcall('SADD', key('suppressed'), person) == 1 then
+    call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. wall .. ',"what":"suppress","actor":' ..
+      cjson.encode('worker:' .. ARGV[1]) .. ',"reason":"a receipt that came before the answer","id":' .. cjson.encode(id) ..
+      (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') .. '}')
+  end
   call('DEL', key('early:' .. provider))
 end
 -- One more whose status is asked for, in its conversation.

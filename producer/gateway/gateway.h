@@ -17,6 +17,7 @@ struct gateway_counters {
 };
 
 struct clerks;
+struct metrics;
 struct templates;
 
 struct gateway {
@@ -26,6 +27,7 @@ struct gateway {
     bool takes_unsigned;              /* webhooks without a signature */
     struct callback_rules callbacks;
     struct gateway_counters counters;
+    struct metrics *metrics;
     struct templates *templates;
     struct clerks *clerks; /* of the server */
     atomic_uint spools;    /* open (spool.h) */

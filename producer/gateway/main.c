@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/store_server.h"
 #include "producer/command.h"
+#include "producer/gateway/meters.h"
 #include "producer/gateway/server.h"
 #include "producer/gateway/spool.h"
 #include "producer/gateway/templates.h"
@@ -179,11 +180,13 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     log_init("herald-gateway", settings->log_level, settings->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     gateway->settings = settings;
+    gateway->metrics = meters_create_gateway();
     if (read_settings(gateway, &why) != 0)
         rc = usage(why.text);
     else
         rc = serve(gateway, signals);
     templates_close(gateway->templates);
+    metrics_destroy(gateway->metrics);
     free(gateway);
     return rc;
 }

@@ -176,7 +176,9 @@ static void take_rows(struct run *run, struct store *store)
     };
 
     run->campaign.watch = (struct campaign_run_watch){.on_refused = on_refused, .context = run};
+    store_set_actor(store, run->upload->actor);
     judge(run, campaign_run_all(&run->campaign, store, &run->upload->why));
+    store_set_actor(store, ""); /* it is the clerk's, for other jobs as well */
     COUNT_ADD(counters->messages_accepted, tally->accepted);
     COUNT_ADD(counters->messages_repeated, tally->duplicates);
     COUNT_ADD(counters->messages_refused, tally->refused);
