@@ -133,7 +133,8 @@ struct store_about {
     struct span template_name; /* may be absent */
     int64_t segments;          /* of an SMS; else 0 */
     int64_t accepted_at_ms;
-    struct span callback; /* the URL that its outcome is told to; may be absent */
+    struct span callback;      /* the URL that its outcome is told to; may be absent */
+    const struct trace *trace; /* that it belongs to; NULL or one without an id: none */
 };
 
 struct store_settle {

@@ -93,13 +93,30 @@ static void on_settled(struct request *request, const struct redis_reply *reply)
     request->call.settled(request->context, redis_reply_error(reply) ? ERR_STATE : 0);
 }
 
+/* Whom to tell: the URL, and in a line of its own the trace, which goes along with it from here on. */
+static void add_whom(struct request *request, const struct store_about *about)
+{
+    char parent[TRACE_PARENT_SIZE];
+    struct buf whom;
+
+    buf_init(&whom, JSON_MAX_BYTES);
+    buf_add(&whom, about->callback.data, about->callback.len);
+    if (about->callback.len > 0 && about->trace && about->trace->id[0]) {
+        trace_write(about->trace, random_u64(), parent);
+        buf_char(&whom, '\n');
+        buf_text(&whom, parent);
+    }
+    request_bytes(request, whom.data, whom.len);
+    buf_clear(&whom);
+}
+
 static void add_about(struct request *request, const struct store_about *about)
 {
     request_text(request, about->channel);
     request_bytes(request, about->template_name.data, about->template_name.len);
     request_number(request, about->segments);
     request_number(request, about->accepted_at_ms);
-    request_bytes(request, about->callback.data, about->callback.len);
+    add_whom(request, about);
 }
 
 static void add_sent(struct request *request, const struct store_settle *item)
