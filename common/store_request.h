@@ -44,6 +44,7 @@ struct script {
     X(DEAD_COUNTS, dead_counts)                                                                                        \
     X(POLL, poll)                                                                                                      \
     X(POLLED, polled)                                                                                                  \
+    X(GRANT, grant)                                                                                                    \
     X(AUDIT_CLAIM, audit_claim)                                                                                        \
     X(AUDIT_READ, audit_read)                                                                                          \
     X(AUDIT_DONE, audit_done)                                                                                          \
