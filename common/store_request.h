@@ -45,6 +45,7 @@ struct script {
     X(POLL, poll)                                                                                                      \
     X(POLLED, polled)                                                                                                  \
     X(GRANT, grant)                                                                                                    \
+    X(DEAD_SETTLE, dead_settle)                                                                                        \
     X(AUDIT_CLAIM, audit_claim)                                                                                        \
     X(AUDIT_READ, audit_read)                                                                                          \
     X(AUDIT_DONE, audit_done)                                                                                          \

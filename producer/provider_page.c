@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ids.h"
 #include "common/json.h"
 #include "common/timestamp.h"
 
@@ -64,6 +65,14 @@ void provider_request_fill(struct provider_request *request, enum provider_api a
 
 /* --- answers --- */
 
+/* An id becomes part of a key, so it is one of ours in form, or none. */
+static void copy_id(const struct json *object, const char *key, char out[PROVIDER_TEXT_SIZE])
+{
+    const char *text = json_get_text(object, key);
+
+    (void)snprintf(out, PROVIDER_TEXT_SIZE, "%s", text && id_is_valid(text, strlen(text)) ? text : "");
+}
+
 static void copy_text(const struct json *object, const char *key, char out[PROVIDER_TEXT_SIZE])
 {
     const char *text = json_get_text(object, key);
@@ -115,8 +124,8 @@ static bool read_entity(const struct json *entity, struct provider_message *ret)
 {
     const struct json *to = json_get(entity, "to");
 
-    copy_text(entity, "id", ret->id);
-    copy_text(entity, "conversationId", ret->conversation_id);
+    copy_id(entity, "id", ret->id);
+    copy_id(entity, "conversationId", ret->conversation_id);
     copy_text(json_get(entity, "from"), "address", ret->from);
     copy_text(json_get(entity, "metadata"), "campaignId", ret->campaign);
     ret->channel = read_channel(json_get_text(entity, "channelType"));
@@ -152,7 +161,7 @@ static bool read_conversation(const struct json *conversation, struct provider_m
     const struct json *session = outbound_session(conversation);
     int64_t changed_ms = read_time(session, "deliveryStatusChangeDate");
 
-    copy_text(conversation, "conversationId", ret->conversation_id);
+    copy_id(conversation, "conversationId", ret->conversation_id);
     copy_text(session, "addressFrom", ret->from);
     (void)snprintf(ret->id, sizeof(ret->id), "%s", ret->conversation_id);
     ret->channel = read_channel(json_get_text(session, "messageType"));
