@@ -8,7 +8,9 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN make -s -j"$(nproc)" && make -s install DESTDIR=/out && strip /out/usr/local/bin/* build/herald-sandbox
+RUN make -s -j"$(nproc)" \
+ && install -D -s -t /out build/herald build/herald-gateway build/herald-worker \
+ && install -D -s -t /out-demo build/herald-sandbox
 
 FROM debian:bookworm-slim AS base
 RUN apt-get update \
@@ -20,7 +22,7 @@ RUN apt-get update \
 USER herald
 
 FROM base AS demo
-COPY --from=build /src/build/herald-sandbox /usr/local/bin/
+COPY --from=build /out-demo/ /usr/local/bin/
 CMD ["herald-sandbox", "--host", "0.0.0.0", "--port", "8081"]
 
 FROM base AS herald
@@ -28,5 +30,5 @@ FROM base AS herald
 USER root
 RUN install -d -o herald -g herald -m 750 /audit /spool
 USER herald
-COPY --from=build /out/usr/local/ /usr/local/
+COPY --from=build /out/ /usr/local/bin/
 CMD ["herald", "--help"]

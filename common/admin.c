@@ -9,6 +9,8 @@
 #include "common/listener.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/org_metrics.h"
+#include "common/process_metrics.h"
 
 #define AUTO_ADDRESS "127.0.0.1:9464"
 #define FRESH_MS     1000  /* an answer of Redis is good for so long */
@@ -30,6 +32,7 @@ struct admin {
     enum store_gauged gauged;
     int64_t answered_ms; /* when what is here was asked for; 0: never */
     struct store_gauges gauges;
+    struct org_metrics org;
 };
 
 /* --- what Redis says --- */
@@ -45,11 +48,14 @@ static void on_gauged(void *context, enum store_gauged gauged, const struct stor
     admin->gauged = gauged;
     admin->answered_ms = admin->asked_ms;
     admin->gauges = *gauges;
+    if (gauged == STORE_GAUGED)
+        org_metrics_look(&admin->org, gauges, clock_mono_ms());
 }
 
 /* Whether it is known how Redis is: asks when that is too long ago. */
 static bool has_looked(struct admin *admin)
 {
+    const struct admin_config *config = &admin->config;
     int64_t now_ms = clock_mono_ms();
 
     admin->looked_ms = now_ms;
@@ -59,8 +65,7 @@ static bool has_looked(struct admin *admin)
     if (!admin->is_asking) {
         admin->is_asking = true;
         admin->asked_ms = now_ms;
-        store_ask_gauges(admin->store, admin->settings->rate.limit > 0 ? admin->settings->rate.window_ms : 0, on_gauged,
-                         admin);
+        store_ask_gauges(admin->store, config->window_ms ? config->window_ms(config->context) : 0, on_gauged, admin);
     }
     return false;
 }
@@ -122,6 +127,30 @@ static int answer_ready(void *context, bool is_last, struct buf *body)
     return is_ready ? 200 : 503;
 }
 
+static int answer_metrics(void *context, bool is_last, struct buf *body)
+{
+    struct admin *admin = context;
+    bool has_answer = has_looked(admin), is_known;
+    struct metrics_scrape *scrape;
+
+    if (!has_answer && !is_last)
+        return 0;
+    is_known = has_answer && admin->gauged == STORE_GAUGED;
+    scrape = metrics_look(admin->config.metrics);
+    metrics_set(scrape, METRIC_REDIS_UP, redis_problem(admin, has_answer) == NULL, 0);
+    metrics_set(scrape, METRIC_BUILD, 1, 0);
+    metrics_set(scrape, METRIC_AUDIT_LIMIT, (double)admin->settings->audit_max, 0);
+    for (size_t i = 0; i <= LOG_LEVEL_DEBUG; i++)
+        metrics_set(scrape, METRIC_LOG_LINES, (double)log_lines((enum log_level)i), i);
+    process_metrics_set(scrape);
+    if (is_known)
+        org_metrics_set(&admin->org, &admin->gauges, clock_mono_ms(), scrape);
+    admin->config.measure(admin->config.context, is_known ? &admin->gauges : NULL, scrape);
+    metrics_write(scrape, body);
+    metrics_end(scrape);
+    return 200;
+}
+
 /* --- start and end --- */
 
 int admin_open(struct admin **ret, const struct settings *settings, struct reason *why)
@@ -155,6 +184,7 @@ int admin_run(struct admin *admin, const struct admin_config *config, struct rea
     static const struct admin_page pages[] = {
         {"/healthz", "application/json", answer_health},
         {"/readyz", "application/json", answer_ready},
+        {"/metrics", METRICS_CONTENT_TYPE, answer_metrics},
     };
     struct admin_http_config http = {
         .pages = pages,
@@ -170,6 +200,7 @@ int admin_run(struct admin *admin, const struct admin_config *config, struct rea
     rc = store_open(&admin->store, admin->settings->redis_url, admin->settings->org, why);
     if (rc != 0)
         return rc;
+    store_set_metrics(admin->store, metrics_join(config->metrics));
     http.store = admin->store;
     http.listen_fd = admin->listen_fd;
     admin->listen_fd = -1;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buf.h"
+#include "common/metrics.h"
 #include "common/reason.h"
 #include "common/settings.h"
 #include "common/store_gauges.h"
@@ -27,6 +27,10 @@ struct admin_config {
     const struct admin_check *checks; /* beside the one for Redis; borrowed, as all here */
     size_t check_count;
     bool (*is_alive)(void *context, int64_t now_ms); /* monotonic */
+    struct metrics *metrics;
+    int64_t (*window_ms)(void *context); /* of the rate in force; 0: unlimited. NULL: it has none */
+    /* Sets what the program knows; NULL without an answer of Redis. */
+    void (*measure)(void *context, const struct store_gauges *gauges, struct metrics_scrape *scrape);
     void *context;
 };
 

@@ -8,6 +8,7 @@
 
 int64_t clock_wall_ms(void); /* since 1970-01-01 UTC */
 int64_t clock_mono_ms(void); /* since some moment; never goes back */
+int64_t clock_mono_us(void); /* the same in microseconds: for how long something took */
 int64_t clock_boot_ms(void); /* the same, and goes on while the machine sleeps: for leases */
 
 #endif

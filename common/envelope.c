@@ -297,6 +297,17 @@ static int read_content(struct envelope *envelope, const struct envelope_rules *
     return envelope->route->check(content, why);
 }
 
+static int check_callback(struct span url, const struct callback_rules *rules, struct refusal *why)
+{
+    struct callback_target target;
+    struct reason reason = {""};
+
+    if (!rules || url.len == 0 ||
+        callback_url_read(&target, url, callback_rules_allow_any(rules) ? rules : NULL, &reason) == 0)
+        return 0;
+    return refuse(why, "callback_forbidden", "/callback_url", "%s", reason.text);
+}
+
 /* Herald adds to what it carries: the envelope around a bare payload, its own member, the dead letter around both. All
  * of that must still be readable, so what comes in from outside has to leave room for it. */
 static int check_room(struct envelope *envelope, size_t len, struct refusal *why)
@@ -331,7 +342,8 @@ int envelope_read(struct envelope *ret, const char *data, size_t len, const stru
         wrap_bare_payload(ret);
     rc = read_id(ret, wall_ms, why);
     if (check_room(ret, len, why) != 0 || rc != 0 || read_progress(ret, why) != 0 ||
-        read_version(ret->json, why) != 0 || read_fields(ret, why) != 0)
+        read_version(ret->json, why) != 0 || read_fields(ret, why) != 0 ||
+        check_callback(ret->callback_url, rules->callbacks, why) != 0)
         return ERR_INVALID;
     return read_content(ret, rules, why);
 }

@@ -4,6 +4,7 @@
 #ifndef HERALD_COMMON_ENVELOPE_H
 #define HERALD_COMMON_ENVELOPE_H
 
+#include "common/callback_url.h"
 #include "common/content.h"
 #include "common/ids.h"
 #include "common/json.h"
@@ -53,7 +54,9 @@ struct envelope {
 };
 
 struct envelope_rules {
-    const char *origins; /* hosts, comma separated */
+    const char *origins;                    /* hosts, comma separated */
+    const struct callback_rules *callbacks; /* of a producer, which refuses a callback_url that nobody would call; NULL:
+                                               not looked at, since a bad one must not stop a message */
 };
 
 /* Reads and checks. Returns 0, or ERR_INVALID with `why`; what could be read is there in both cases (an id always), so

@@ -24,6 +24,17 @@ static struct {
 } config = {"herald", false};
 
 static atomic_int level_now = LOG_LEVEL_INFO;
+static atomic_uint_least64_t lines_of[LOG_LEVEL_DEBUG + 1];
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+uint64_t log_lines(enum log_level level)
+{
+    return atomic_load_explicit(&lines_of[level], memory_order_relaxed);
+}
 
 void log_set_level(const char *level)
 {
@@ -81,6 +92,7 @@ void log_write(enum log_level level, const char *what, const struct log_field *f
     struct buf line;
     const struct log_field event = LOG_TEXT("event", what);
 
+    (void)atomic_fetch_add_explicit(&lines_of[level], 1, memory_order_relaxed);
     buf_init(&line, LOG_LINE_MAX);
     timestamp_format(clock_wall_ms(), time);
     if (config.json)

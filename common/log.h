@@ -37,6 +37,8 @@ struct log_field {
 void log_init(const char *program, const char *level, const char *format);
 void log_set_level(const char *level); /* any time */
 bool log_is_on(enum log_level level);
+const char *log_level_name(enum log_level level);
+uint64_t log_lines(enum log_level level); /* written so far */
 void log_write(enum log_level level, const char *what, const struct log_field *fields, size_t count);
 
 #endif

@@ -165,6 +165,13 @@ void redis_append(struct redis *redis, size_t argc, const char *const *argv, con
     redis->wants_write = true;
 }
 
+void redis_append_formed(struct redis *redis, struct span part)
+{
+    if (redisAppendFormattedCommand(redis->context, part.data, part.len) != REDIS_OK)
+        abort(); /* out of memory: see mem.h */
+    redis->wants_write = true;
+}
+
 static void append_handshake(struct redis *redis, size_t argc, const char *const *argv)
 {
     size_t lens[3];

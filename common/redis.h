@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/reason.h"
+#include "common/span.h"
 
 struct redis;
 struct redis_reply;
@@ -28,6 +29,8 @@ bool redis_wants_write(const struct redis *redis); /* poll for POLLOUT as well *
 
 /* Queues a command; the bytes are copied. Nothing is written before redis_pump. */
 void redis_append(struct redis *redis, size_t argc, const char *const *argv, const size_t *argv_len);
+/* The same of bytes that are in the protocol's form already; a command may come in several parts. */
+void redis_append_formed(struct redis *redis, struct span part);
 
 /* Writes and reads what is possible without waiting. 0, or ERR_UNREACHABLE / ERR_DENIED: the connection is finished. */
 int redis_pump(struct redis *redis, struct reason *why);

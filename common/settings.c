@@ -10,6 +10,7 @@
 #define SENDS      .programs = SETTINGS_WORKER
 #define SERVES     .programs = SETTINGS_GATEWAY
 #define ASKS       .programs = (SETTINGS_WORKER | SETTINGS_GENESYS)
+#define TELLS      .programs = (SETTINGS_WORKER | SETTINGS_GATEWAY | SETTINGS_HERALD)
 #define RECEIVES   .programs = (SETTINGS_GATEWAY | SETTINGS_GENESYS)
 
 static const struct option rows[] = {
@@ -95,6 +96,31 @@ static const struct option rows[] = {
      .value = "TIME", SENDS, .help = "how long after sending to ask first; then at the double age each time"},
     {"poll-age", "HERALD_POLL_AGE", OPTION_DURATION, AT(poll_age_ms), .fallback = "24h", .min = SECOND, .max = 30 * DAY,
      .value = "TIME", SENDS, .help = "age of a message from which on nobody asks for its status"},
+    {"callback-url", "HERALD_CALLBACK_URL", OPTION_TEXT, AT(callback_url), .value = "URL", TELLS,
+     .help = "who is told the outcome and the receipts of messages that name no callback_url themselves"},
+    {"callback-hosts", "HERALD_CALLBACK_HOSTS", OPTION_TEXT, AT(callback_hosts), .value = "HOSTS", TELLS,
+     .help = "hosts that a callback_url may name besides that of --callback-url: crm.example.org, *.example.org, "
+             "host:port"},
+    {"callback-private-hosts", "HERALD_CALLBACK_PRIVATE_HOSTS", OPTION_TEXT, AT(callback_private_hosts),
+     .value = "HOSTS", TELLS,
+     .help = "the same, and they may have addresses of a private network and http without TLS"},
+    {"callback-secret-file", "HERALD_CALLBACK_SECRET", OPTION_SECRET, AT(callback_secrets), .value = "FILE", SENDS,
+     .help = "whsec_... that signs callbacks; several, separated by white space, while they are exchanged"},
+    {"callback-timeout", "HERALD_CALLBACK_TIMEOUT", OPTION_DURATION, AT(callback_timeout_ms), .fallback = "10s",
+     .min = 10, .max = HOUR, .value = "TIME", SENDS, .help = "how long one callback may take"},
+    {"callback-attempts", "HERALD_CALLBACK_ATTEMPTS", OPTION_NUMBER, AT(callback_attempts), .fallback = "20", .min = 1,
+     .max = 1000, .value = "N", SENDS, .help = "attempts before a callback is given up and kept for herald callback"},
+    {"callback-max-age", "HERALD_CALLBACK_MAX_AGE", OPTION_DURATION, AT(callback_max_age_ms), .fallback = "24h",
+     .min = SECOND, .max = 90 * DAY, .value = "TIME", SENDS, .help = "age at which a callback is given up"},
+    {"callback-retry-cap", "HERALD_CALLBACK_RETRY_CAP", OPTION_DURATION, AT(callback_retry_cap_ms), .fallback = "1h",
+     .min = 1, .max = DAY, .value = "TIME", SENDS,
+     .help = "no retry of a callback waits longer than this; the first comes within --retry-base"},
+    {"callback-in-flight", "HERALD_CALLBACK_IN_FLIGHT", OPTION_NUMBER, AT(callback_in_flight), .fallback = "64",
+     .min = 1, .max = 256, .value = "N", SENDS,
+     .help = "callbacks under way at once in this worker; one host has a quarter of them at most"},
+    {"callback-max", "HERALD_CALLBACK_MAX", OPTION_NUMBER, AT(callback_max), .fallback = "1000000", .min = 1,
+     .max = 100000000, .value = "N", SENDS,
+     .help = "callbacks that may wait, and that may be dead; more are dropped, and status says so"},
     {"environment", "HERALD_ENVIRONMENT", OPTION_TEXT, AT(environment), .value = "NAME", SENDS,
      .help = "name of what these queues belong to; else made from the address of Redis"},
     {"adopt", "HERALD_ADOPT", OPTION_SWITCH, AT(adopt), SENDS,

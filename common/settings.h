@@ -33,6 +33,10 @@ struct settings {
     int64_t breaker_failures;
     bool poll_status;
     int64_t poll_first_ms, poll_age_ms;
+    char *callback_url, *callback_hosts, *callback_private_hosts; /* see callback_url.h */
+    char *callback_secrets;                                       /* see callback.h */
+    int64_t callback_timeout_ms, callback_attempts, callback_max_age_ms, callback_retry_cap_ms;
+    int64_t callback_in_flight, callback_max;
     char *worker_id, *environment;
     bool adopt;
 

@@ -12,6 +12,7 @@
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "common/store_request.h"
 
 #define RECONNECT_FIRST_MS         50
@@ -28,7 +29,9 @@ struct store {
     char org_key[STORE_ORG_MAX + 16]; /* `herald:{org}` */
     struct store_limits limits;
     struct store_poll_times poll_times;
+    char actor[AUDIT_ACTOR_MAX + 1];
     struct script scripts[SCRIPT_COUNT];
+    struct metrics_block *metrics; /* NULL: none */
 
     struct redis *redis; /* NULL between connections */
     int64_t opened_at_ms, retry_at_ms;
@@ -96,6 +99,24 @@ void store_set_limits(struct store *store, const struct store_limits *limits)
     store->limits = *limits;
 }
 
+void store_set_metrics(struct store *store, struct metrics_block *block)
+{
+    store->metrics = block;
+}
+
+size_t store_step_count(void)
+{
+    return SCRIPT_COUNT;
+}
+
+const char *store_step_name(size_t index)
+{
+#define STEP_TEXT(upper, lower) [SCRIPT_##upper] = #lower,
+    static const char *const names[SCRIPT_COUNT] = {STORE_SCRIPTS(STEP_TEXT)};
+
+    return names[index];
+}
+
 const struct store_limits *store_limits(const struct store *store)
 {
     return &store->limits;
@@ -109,6 +130,16 @@ void store_set_poll_times(struct store *store, const struct store_poll_times *ti
 const struct store_poll_times *store_poll_times(const struct store *store)
 {
     return &store->poll_times;
+}
+
+void store_set_actor(struct store *store, const char *actor)
+{
+    (void)snprintf(store->actor, sizeof(store->actor), "%s", actor);
+}
+
+const char *store_actor(const struct store *store)
+{
+    return store->actor;
 }
 
 const char *store_list_name(enum priority priority)
@@ -127,18 +158,26 @@ const char *store_list_name(enum priority priority)
 static void request_free(struct request *request)
 {
     buf_clear(&request->bytes);
-    free(request->ends);
     free(request);
+}
+
+/* One argument in the form of Redis' protocol: `$5\r\nhello\r\n`. */
+static void add_argument(struct buf *buf, const char *data, size_t len)
+{
+    char head[BUF_DIGITS + 3] = "$";
+    size_t head_len = 1 + buf_digits((int64_t)len, head + 1);
+
+    head[head_len++] = '\r';
+    head[head_len++] = '\n';
+    buf_add(buf, head, head_len);
+    buf_add(buf, data, len);
+    buf_add(buf, "\r\n", 2);
 }
 
 void request_bytes(struct request *request, const char *data, size_t len)
 {
-    if (request->argc == request->cap) {
-        request->cap = request->cap ? request->cap * 2 : 16;
-        request->ends = mem_resize(request->ends, request->cap, sizeof(*request->ends));
-    }
-    buf_add(&request->bytes, data, len);
-    request->ends[request->argc++] = request->bytes.len;
+    add_argument(&request->bytes, data, len);
+    request->argc++;
 }
 
 void request_text(struct request *request, const char *text)
@@ -183,8 +222,6 @@ struct request *request_script(struct store *store, enum script_name script, boo
 {
     struct request *request = request_new(store, (int)script, must_arrive, done);
 
-    request_text(request, "EVALSHA");
-    request_text(request, store->scripts[script].sha);
     request_text(request, "1");
     request_text(request, store->org_key);
     return request;
@@ -228,28 +265,28 @@ void request_submit(struct request *request)
     store->pending++;
 }
 
-/* Hands a request's arguments to the connection; with the script's text in place of its name where asked for. */
+/* Hands a request to the connection; with the script's text in place of its name where asked for. */
 static void append_request(struct store *store, const struct request *request)
 {
-    const char **argv = mem_zalloc(request->argc, sizeof(*argv));
-    size_t *lens = mem_zalloc(request->argc, sizeof(*lens));
-    size_t start = 0;
+    const struct script *script = request->script < 0 ? NULL : &store->scripts[request->script];
+    char digits[BUF_DIGITS];
+    struct buf head;
 
-    for (size_t i = 0; i < request->argc; i++) {
-        argv[i] = request->bytes.data + start;
-        lens[i] = request->ends[i] - start;
-        start = request->ends[i];
+    buf_init(&head, REQUEST_MAX);
+    buf_add(&head, "*", 1);
+    buf_add(&head, digits, buf_digits((int64_t)(request->argc + (script ? 2 : 0)), digits));
+    buf_add(&head, "\r\n", 2);
+    if (script && request->is_evalued) {
+        add_argument(&head, "EVAL", 4);
+        add_argument(&head, script->text, strlen(script->text));
+    } else if (script) {
+        add_argument(&head, "EVALSHA", 7);
+        add_argument(&head, script->sha, strlen(script->sha));
     }
-    if (request->is_evalued) {
-        argv[0] = "EVAL";
-        lens[0] = 4;
-        argv[1] = store->scripts[request->script].text;
-        lens[1] = strlen(argv[1]);
-    }
-    redis_append(store->redis, request->argc, argv, lens);
+    redis_append_formed(store->redis, (struct span){head.data, head.len});
+    redis_append_formed(store->redis, (struct span){request->bytes.data, request->bytes.len});
     store->has_appended = true;
-    free(argv);
-    free(lens);
+    buf_clear(&head);
 }
 
 static void send_unsent(struct store *store)
@@ -257,6 +294,8 @@ static void send_unsent(struct store *store)
     for (; store->unsent; store->unsent = store->unsent->next) {
         append_request(store, store->unsent);
         store->unsent->is_sent = true;
+        if (store->metrics)
+            store->unsent->sent_us = clock_mono_us();
     }
 }
 
@@ -368,6 +407,8 @@ static int answer_first(struct store *store, const struct redis_reply *reply, st
     (void)take_first(store);
     if (sent_again_with_text(store, request, error))
         return 0;
+    if (store->metrics && request->script >= 0)
+        metrics_observe(store->metrics, METRIC_REDIS_STEP, clock_mono_us() - request->sent_us, (size_t)request->script);
     if (error && !request->may_be_refused)
         log_error("Redis refused a step", LOG_TEXT("reason", error));
     request->done(request, reply);

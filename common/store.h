@@ -36,6 +36,12 @@ struct store_limits {
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
 
+/* How long steps take is counted there, by the thread that uses the store; NULL: nowhere. */
+struct metrics_block;
+void store_set_metrics(struct store *store, struct metrics_block *block);
+size_t store_step_count(void);
+const char *store_step_name(size_t index);
+
 /* Connects when it is time to, writes, reads, calls back. 0 while Redis is there, else ERR_UNREACHABLE or ERR_DENIED
  * with the reason of the last failure, for as long as it lasts. */
 int store_pump(struct store *store, struct reason *why);
@@ -76,6 +82,9 @@ enum store_enqueued {
 /* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
 typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
+/* Who puts messages in from now on, for the audit: written in the step that takes them, with how many those are. "" (as
+ * at the start): nobody is named, and there is no entry. */
+void store_set_actor(struct store *store, const char *actor);
 /* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
@@ -266,6 +275,10 @@ struct store_status {
     int64_t polled;       /* conversations in which the status of messages is asked for */
     int64_t poll_hold_ms; /* 0: asking is not paused by itself */
     char poll_hold_reason[200];
+    struct {
+        int64_t waiting, in_flight, dead;                         /* now */
+        int64_t delivered, retried, dropped, forgotten, unqueued; /* since ever */
+    } callbacks;
     int64_t audit_kept, audit_cut;            /* entries that wait for the exporter; that were cut off unexported */
     int64_t audit_oldest_ms;                  /* age of the oldest that waits; -1: none does */
     int64_t audit_exported;                   /* entries, out of this stream */

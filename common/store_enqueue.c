@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/digest.h"
 #include "common/mem.h"
 #include "common/store_request.h"
@@ -39,6 +40,21 @@ static void on_enqueued(struct request *request, const struct redis_reply *reply
     free(answers);
 }
 
+/* Who puts them in, when anybody is named. */
+static void add_entry(struct request *request, const char *campaign)
+{
+    const struct audit_by by = {store_actor(request->store), ""};
+    const struct audit_action action = {
+        .what = "enqueue", .by = &by, .at_ms = clock_wall_ms(), .campaign = campaign, .count = -1};
+    struct buf entry;
+
+    buf_init(&entry, AUDIT_ACTION_MAX);
+    if (by.actor[0])
+        audit_action_write(&action, &entry);
+    request_bytes(request, entry.data, entry.len);
+    buf_clear(&entry);
+}
+
 void store_enqueue(struct store *store, const char *campaign, const struct store_message *messages, size_t count,
                    store_enqueued_fn done, void *context)
 {
@@ -52,6 +68,8 @@ void store_enqueue(struct store *store, const char *campaign, const struct store
     request_number(request, limits->dedup_ms);
     request_number(request, limits->campaign_memory_ms);
     request_text(request, campaign);
+    request_audit_max(request);
+    add_entry(request, campaign);
     for (size_t i = 0; i < count; i++) {
         request_bytes(request, (const char *)messages[i].key, STORE_KEY_SIZE);
         request_text(request, store_list_name(messages[i].priority));

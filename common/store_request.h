@@ -6,6 +6,7 @@
 #include "common/store.h"
 #include "common/store_accept.h"
 #include "common/store_audit.h"
+#include "common/store_callback.h"
 #include "common/store_dead.h"
 #include "common/store_gauges.h"
 #include "common/store_poll.h"
@@ -42,6 +43,11 @@ struct script {
     X(DEAD_TAKE, dead_take)                                                                                            \
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
     X(DEAD_COUNTS, dead_counts)                                                                                        \
+    X(CALLBACK_TAKE, callback_take)                                                                                    \
+    X(CALLBACK_END, callback_end)                                                                                      \
+    X(CALLBACK_SETTINGS, callback_settings)                                                                            \
+    X(CALLBACK_SETTLE, callback_settle)                                                                                \
+    X(CALLBACK_LOOK, callback_look)                                                                                    \
     X(POLL, poll)                                                                                                      \
     X(POLLED, polled)                                                                                                  \
     X(GRANT, grant)                                                                                                    \
@@ -66,11 +72,10 @@ struct request {
     bool is_fleeting;    /* of no use later: when there is no connection its answer is lost at once, sent or not */
     bool may_be_refused; /* a question that Redis may forbid or not know: that is an answer like any other */
     bool is_sent;
-    bool is_evalued; /* Redis did not know the script, so its text went along */
-    int script;      /* -1: a plain command */
-    struct buf bytes;
-    size_t *ends; /* where each argument ends in bytes */
-    size_t argc, cap;
+    bool is_evalued;  /* Redis did not know the script, so its text went along */
+    int script;       /* -1: a plain command */
+    struct buf bytes; /* the arguments as they go over the wire; of a script, what follows its name */
+    size_t argc;      /* how many these are */
     request_done done;
     /* What `done` needs; whichever the request's file uses. */
     union {
@@ -78,6 +83,7 @@ struct request {
         store_accept_fn accepted;
         store_reserved_fn reserved;
         store_polled_fn polled;
+        store_callbacks_fn callbacks;
         store_settled_fn settled;
         void (*plain)(void *context);
         store_checked_fn checked;
@@ -96,6 +102,7 @@ struct request {
     } call;
     void *context;
     int64_t first, wanted, count, asked_ms;
+    int64_t sent_us; /* monotonic; when it was handed to the connection, where that is counted */
 };
 
 /* A request that runs a script; KEYS[1] is there already, arguments follow by request_*. */
@@ -118,6 +125,7 @@ int request_refused(struct reason *why); /* ERR_STATE: Redis refused the step, a
 
 const struct store_limits *store_limits(const struct store *store);
 const struct store_poll_times *store_poll_times(const struct store *store);
+const char *store_actor(const struct store *store); /* "": nobody is named */
 const char *store_list_name(enum priority priority);
 
 #endif

@@ -22,6 +22,7 @@ enum {
     AT_PARKED,
     AT_POLL,
     AT_POLL_HOLD,
+    AT_CALLBACKS,
     AT_AUDIT_OLDEST,
     AT_AUDIT_EXPORTED_AGO,
     AT_AUDIT_EXPORTED,
@@ -96,6 +97,22 @@ static void read_hold(const struct redis_reply *reply, int64_t now_ms, int64_t *
     (void)snprintf(ret_reason, 200, "%.199s", space ? space + 1 : "");
 }
 
+static void read_callbacks(const struct redis_reply *reply, struct store_status *ret)
+{
+    const struct redis_reply *counts = redis_reply_at(reply, 3);
+    struct store_counter counters[STORE_COUNTERS_MAX];
+    size_t count = read_counters(counts, counters);
+
+    ret->callbacks.waiting = redis_reply_integer(redis_reply_at(reply, 0));
+    ret->callbacks.in_flight = redis_reply_integer(redis_reply_at(reply, 1));
+    ret->callbacks.dead = redis_reply_integer(redis_reply_at(reply, 2));
+    ret->callbacks.delivered = store_counter(counters, count, "delivered");
+    ret->callbacks.retried = store_counter(counters, count, "retried");
+    ret->callbacks.dropped = store_counter(counters, count, "dropped");
+    ret->callbacks.forgotten = store_counter(counters, count, "forgotten");
+    ret->callbacks.unqueued = store_counter(ret->counters, ret->counter_count, "callbacks_lost");
+}
+
 int request_refused(struct reason *why)
 {
     reason_set(why, "Redis refused it; the log above has its reason");
@@ -151,6 +168,7 @@ static void on_status(struct request *request, const struct redis_reply *reply)
     read_hold(redis_reply_at(reply, AT_POLL_HOLD), now, &ret->poll_hold_ms, ret->poll_hold_reason);
     read_audit(reply, ret);
     ret->counter_count = read_counters(redis_reply_at(reply, AT_COUNTERS), ret->counters);
+    read_callbacks(redis_reply_at(reply, AT_CALLBACKS), ret);
     ret->parked = redis_reply_integer(redis_reply_at(reply, AT_PARKED));
     read_workers(redis_reply_at(reply, AT_WORKERS), now, ret);
 }

@@ -431,7 +431,7 @@ static int prepare(struct exporter *exporter, const struct command_call *call, s
         return ERR_INVALID;
     }
     if (options->is_followed)
-        log_set_level("warning"); /* that Redis is away, and back */
+        log_set_level("info"); /* that Redis is away, and back */
     rc = watch_signals(exporter, why);
     if (rc == 0)
         rc = command_open_store(call->settings, &exporter->store, why);

@@ -163,7 +163,7 @@ static void describe(struct audit_files *files)
     char *path = realpath(files->folder, NULL);
 
     (void)gethostname(host, sizeof(host) - 1); /* a host without a name has none */
-    (void)snprintf(files->place, sizeof(files->place), "%s:%.120s/%.60s", host, path ? path : files->folder,
+    (void)snprintf(files->place, sizeof(files->place), "%s:%.120s/%.60s*", host, path ? path : files->folder,
                    files->stem);
     free(path);
 }

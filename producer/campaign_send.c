@@ -43,6 +43,7 @@ struct run {
     const struct command_call *call;
     const struct options *options;
     struct campaign_run campaign;
+    struct callback_rules callbacks;
     struct template *template;
     struct recipients *source;
     struct store *store; /* NULL in a dry run */
@@ -65,6 +66,8 @@ static int prepare(struct run *run, struct reason *why)
         .from = options->from,
         .route = options->route,
         .origins = run->call->settings->origins,
+        .callbacks = &run->callbacks,
+        .callback_url = run->call->settings->callback_url,
     };
     int rc;
 
@@ -76,7 +79,9 @@ static int prepare(struct run *run, struct reason *why)
         reason_set(why, "--send-at must be a time such as 2026-01-15T10:30:00Z");
         return ERR_INVALID;
     }
-    rc = template_load(&run->template, options->template, why);
+    rc = command_callback_rules(run->call->settings, &run->callbacks, why);
+    if (rc == 0)
+        rc = template_load(&run->template, options->template, why);
     config.template = run->template;
     if (rc == 0)
         rc = campaign_run_name(&run->campaign, run->template, options->campaign, why);
@@ -96,6 +101,8 @@ static int prepare(struct run *run, struct reason *why)
         rc = campaign_run_bind(&run->campaign, run->source, why);
     if (rc == 0 && !options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
+    if (run->store)
+        command_name_actor(run->store);
     return rc;
 }
 

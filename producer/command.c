@@ -36,6 +36,19 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1])
     return out;
 }
 
+void command_name_actor(struct store *store)
+{
+    char actor[AUDIT_ACTOR_MAX + 1];
+
+    store_set_actor(store, command_actor(actor));
+}
+
+int command_callback_rules(const struct settings *settings, struct callback_rules *ret, struct reason *why)
+{
+    return callback_rules_init(ret, settings->callback_hosts, settings->callback_private_hosts, settings->callback_url,
+                               why);
+}
+
 static int new_store(const struct settings *settings, struct store **ret, struct reason *why)
 {
     int rc = store_open(ret, settings->redis_url, settings->org, why);

@@ -3,6 +3,7 @@
 #define HERALD_PRODUCER_COMMAND_H
 
 #include "common/audit.h"
+#include "common/callback_url.h"
 #include "common/options.h"
 #include "common/reason.h"
 #include "common/settings.h"
@@ -52,6 +53,10 @@ struct command {
     X(dead_export)                                                                                                     \
     X(dead_replay)                                                                                                     \
     X(dead_purge)                                                                                                      \
+    X(callback_list)                                                                                                   \
+    X(callback_show)                                                                                                   \
+    X(callback_replay)                                                                                                 \
+    X(callback_purge)                                                                                                  \
     X(client_new)                                                                                                      \
     X(suppress_add)                                                                                                    \
     X(suppress_remove)                                                                                                 \
@@ -63,7 +68,8 @@ struct command {
     X(doctor)                                                                                                          \
     X(audit_export)                                                                                                    \
     X(audit_verify)                                                                                                    \
-    X(settings)
+    X(settings)                                                                                                        \
+    X(metrics)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARE)
@@ -81,6 +87,12 @@ const char *command_actor(char out[AUDIT_ACTOR_MAX + 1]);
     "such as 2h. Example: --filter 'reason=rejected,forbidden campaign=spring after=7d'.\n"
 
 #define COMMAND_PATIENCE_MS 10000 /* Redis may be away for so long in the middle of a command */
+
+/* Messages that this store puts in are those of who runs this. */
+void command_name_actor(struct store *store);
+
+/* Whom the settings allow as callbacks. ERR_INVALID when they are wrong. */
+int command_callback_rules(const struct settings *settings, struct callback_rules *ret, struct reason *why);
 
 /* Opens the store of the settings with their limits, and waits until Redis answers. */
 int command_open_store(const struct settings *settings, struct store **ret, struct reason *why);

@@ -37,6 +37,7 @@ struct run {
     const char *path;
     struct lines *lines;
     struct store *store;
+    struct callback_rules callbacks;
     struct outbox outbox;
     struct rejects rejects;
     struct tally tally;
@@ -77,12 +78,16 @@ static int prepare(struct run *run, struct reason *why)
     int rc;
 
     run->path = words->count == 1 ? words->words[0] : "-";
-    rc = open_lines(run, why);
+    rc = command_callback_rules(run->call->settings, &run->callbacks, why);
+    if (rc == 0)
+        rc = open_lines(run, why);
     rejects_init(&run->rejects, run->options->rejects, is_stdin(run) ? "enqueue" : run->path, "jsonl");
     if (rc == 0)
         rc = rejects_check_path(run->rejects.path, run->path, why);
     if (rc == 0 && !run->options->is_dry_run)
         rc = command_open_store(run->call->settings, &run->store, why);
+    if (run->store)
+        command_name_actor(run->store);
     outbox_init(&run->outbox, run->store, reject_suppressed, run);
     return rc;
 }
@@ -130,7 +135,7 @@ static int enqueue(struct run *run, const struct row *row, struct envelope *enve
 
 static int take_line(struct run *run, const char *data, size_t len, size_t number, struct reason *why)
 {
-    const struct envelope_rules rules = {.origins = run->call->settings->origins};
+    const struct envelope_rules rules = {.origins = run->call->settings->origins, .callbacks = &run->callbacks};
     const struct row row = {.line = number, .raw = data, .raw_len = len};
     int64_t now_ms = clock_wall_ms();
     struct envelope envelope;

@@ -85,7 +85,7 @@ static int choose_words(struct personaliser *p, struct reason *why)
 /* Whether a worker would take the envelope that is written for `probe`. */
 static int check_envelope(struct personaliser *p, const struct content *probe, struct refusal *refusal)
 {
-    const struct envelope_rules rules = {.origins = p->config.origins};
+    const struct envelope_rules rules = {.origins = p->config.origins, .callbacks = p->config.callbacks};
     const struct personal personal = {.content = *probe};
     struct envelope envelope;
     struct buf written;
@@ -320,6 +320,7 @@ void personaliser_set_time(struct personaliser *p, int64_t send_at_ms, int64_t n
 void personaliser_write(struct personaliser *p, const struct personal *personal, struct buf *out)
 {
     const struct template *t = p->config.template;
+    const char *callback_url = template_field(t, TEMPLATE_CALLBACK_URL);
     char id[ID_SIZE];
     const struct envelope_draft draft = {
         .id = id,
@@ -332,7 +333,7 @@ void personaliser_write(struct personaliser *p, const struct personal *personal,
         .expires_at_ms = p->expires_after_ms
                              ? (p->config.send_at_ms ? p->config.send_at_ms : p->config.now_ms) + p->expires_after_ms
                              : 0,
-        .callback_url = template_field(t, TEMPLATE_CALLBACK_URL),
+        .callback_url = callback_url ? callback_url : p->config.callback_url,
         .labels_json = p->labels.len ? p->labels.data : NULL,
         .origin = span_of(template_field(t, TEMPLATE_ORIGIN)),
     };

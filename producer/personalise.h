@@ -11,12 +11,14 @@ struct personaliser;
 struct personaliser_config {
     const struct template *template;
     const char *campaign;
-    const char *key_column; /* NULL: the address is what a person is recognised by */
-    const char *from;       /* instead of the template's; NULL: the template's */
-    const char *route;      /* likewise */
-    const char *origins;    /* allowed hosts */
-    int64_t send_at_ms;     /* 0: now */
-    int64_t now_ms;         /* wall clock */
+    const char *key_column;                 /* NULL: the address is what a person is recognised by */
+    const char *from;                       /* instead of the template's; NULL: the template's */
+    const char *route;                      /* likewise */
+    const char *origins;                    /* allowed hosts */
+    const struct callback_rules *callbacks; /* NULL: not looked at */
+    const char *callback_url;               /* for a template that has none; NULL: none */
+    int64_t send_at_ms;                     /* 0: now */
+    int64_t now_ms;                         /* wall clock */
 };
 
 /* Checks what does not depend on a row: route and channel, sender, priority and so on. ERR_INVALID with why. */

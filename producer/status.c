@@ -85,6 +85,25 @@ static void print_sending(const struct store_status *status)
     print_hold("asking for statuses is paused", status->poll_hold_ms, status->poll_hold_reason);
 }
 
+/* Nothing at all where nobody is told anything. */
+static void print_callbacks(const struct store_status *status)
+{
+    int64_t lost = status->callbacks.dropped + status->callbacks.unqueued + status->callbacks.forgotten;
+
+    if (status->callbacks.waiting + status->callbacks.in_flight + status->callbacks.dead + status->callbacks.delivered +
+            lost ==
+        0)
+        return;
+    terminal_heading(stdout, "Callbacks");
+    terminal_row_number(stdout, "waiting", status->callbacks.waiting);
+    terminal_row_number(stdout, "in flight", status->callbacks.in_flight);
+    terminal_row_number(stdout, "delivered", status->callbacks.delivered);
+    terminal_row_number(stdout, "dead", status->callbacks.dead);
+    if (lost > 0)
+        (void)printf("  %s%" PRId64 " were dropped: more waited, or were dead, than --callback-max%s\n",
+                     terminal_paint(stdout, PAINT_RED), lost, terminal_paint(stdout, PAINT_PLAIN));
+}
+
 static void print_workers(const struct store_status *status)
 {
     char clean[200], clean_id[64];
@@ -117,6 +136,7 @@ static void print_table(const struct settings *settings, const struct store_stat
     print_parts(status, "Dead letters, by reason", "dead:");
     print_parts(status, "Messages with a receipt, by what it says", "receipt:");
     print_sending(status);
+    print_callbacks(status);
     status_print_audit(status, settings);
     print_workers(status);
 }

@@ -57,6 +57,18 @@ static void add_workers(struct buf *json, const struct store_status *status)
     buf_char(json, ']');
 }
 
+static void add_callbacks(struct buf *json, const struct store_status *status)
+{
+    buf_printf(json, ",\"callbacks\":{\"waiting\":%" PRId64, status->callbacks.waiting);
+    buf_member_int(json, "in_flight", status->callbacks.in_flight);
+    buf_member_int(json, "dead", status->callbacks.dead);
+    buf_member_int(json, "delivered", status->callbacks.delivered);
+    buf_member_int(json, "retried", status->callbacks.retried);
+    buf_member_int(json, "dropped", status->callbacks.dropped + status->callbacks.unqueued);
+    buf_member_int(json, "forgotten", status->callbacks.forgotten);
+    buf_char(json, '}');
+}
+
 void status_begin_json(const char *org, const struct store_status *status, struct buf *json)
 {
     const struct status_sum sum = status_sum(status);
@@ -73,6 +85,7 @@ void status_begin_json(const char *org, const struct store_status *status, struc
                status->poll_hold_ms);
     buf_json_text(json, status->poll_hold_reason);
     buf_text(json, "}}");
+    add_callbacks(json, status);
     status_add_audit(status, json);
     buf_text(json, ",\"counters\":{");
     for (size_t i = 0; i < status->counter_count; i++) {

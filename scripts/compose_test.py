@@ -182,6 +182,11 @@ class Stack:
     def address(self, service, network="outside"):
         return self.containers(service)[0]["NetworkSettings"]["Networks"][f"heraldtest_{network}"]["IPAddress"]
 
+    def slow_genesys(self, latency):
+        """How long the stand-in takes to answer."""
+        self.fetch(f"http://{self.address('sandbox')}:8081/sandbox/config", "Content-Type=application/json",
+                   body=json.dumps({"latency": latency}))
+
     def ledger(self):
         text = self.fetch(f"http://{self.address('sandbox')}:8081/sandbox/ledger")
         return [json.loads(line) for line in text.splitlines() if line.strip()]
@@ -260,13 +265,25 @@ def enqueue_by_gateway(stack):
     return json.loads(answer)["id"]
 
 
+def busy_worker(stack):
+    """A container whose worker has messages under way, and how many: workers are named after their containers."""
+    status = stack.status()
+    for worker in status["workers"] if status else ():
+        for container in stack.containers("worker"):
+            if worker["in_flight"] > 0 and worker["id"].startswith(container["Config"]["Hostname"]):
+                return container, worker["in_flight"]
+    return None
+
+
 def damage(stack):
     wait_sent(stack, PEOPLE // 10)
-    victim = stack.containers("worker")[0]
+    stack.slow_genesys("2s")  # so that what is under way is still so when the worker dies
+    victim, in_flight = wait_until(lambda: busy_worker(stack), "a worker to be busy")
     stack.kill(victim)
-    say(f"a worker was killed ({victim['Name'].lstrip('/')})")
+    say(f"a worker was killed ({victim['Name'].lstrip('/')}) with some {in_flight} messages under way")
     sent = wait_sent(stack, PEOPLE // 3)["places"]["sent"]
     stack.kill(stack.containers("redis")[0])
+    stack.slow_genesys("100ms")
     say(f"Redis was killed, when {sent} messages had been sent")
     wait_until(lambda: is_back(stack, "redis", 1), "Redis to be started again")
     wait_until(lambda: is_back(stack, "worker", 1), "the worker to be started again and be healthy")
@@ -293,6 +310,7 @@ def compare(stack, by_gateway):
         ("the sum of herald status is right", status["balanced"] and status["uncounted"] == 0),
         ("every message was sent or is a dead letter", places["sent"] + places["dead"] == status["accepted"]),
         ("nothing is lost: the stand-in has every message that is not dead", len(received) >= places["sent"]),
+        ("what the killed worker held was taken back by others", counters["redelivered"] > 0),
         ("each message that Herald calls sent was received", len(sent) == places["sent"] and sent <= set(received)),
         ("what was received twice had an unknown outcome", all(unknown[n] >= c for n, c in repeated.items())),
         ("the gateway's message was received", by_gateway in received),

@@ -18,7 +18,8 @@ static void bury_untried(struct sender *sender, struct slot *slot, const char *r
                          const char *detail, struct span raw)
 {
     const struct letter letter = {.reason = reason, .field = field, .detail = detail, .at_ms = ending_now_ms(sender)};
-    const struct audit_entry audit = {.what = "bury", .outcome = "dead", .reason = reason, .at_ms = letter.at_ms};
+    const struct audit_entry audit = {
+        .what = "bury", .worker = sender->crew->worker_id, .outcome = "dead", .reason = reason, .at_ms = letter.at_ms};
 
     audit_write(&audit, &slot->envelope, &slot->audit);
     log_info("dead letter", LOG_TEXT("id", slot->envelope.id), LOG_TEXT("reason", reason), LOG_TEXT("field", field),

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "worker/backoff.h"
 #include "worker/ending.h"
+#include "worker/meters.h"
 #include "worker/pause.h"
 
 static void note_pause(struct sender *sender, const struct verdict *verdict, const struct answer *answer,
@@ -12,6 +13,7 @@ static void note_pause(struct sender *sender, const struct verdict *verdict, con
 {
     if (pause_ms <= 0)
         return;
+    meters_note_pause(sender->metrics, verdict);
     pause_org(sender->store, verdict, answer, pause_ms);
     sender->next_take_ms = clock_mono_ms() + pause_ms;
 }
@@ -65,7 +67,7 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
     switch (verdict->outcome) {
     case OUTCOME_SENT:
         item = ending_item(slot);
-        item.about = ending_about(slot);
+        item.about = ending_about(sender, slot);
         item.provider_id = slot->answer.message_id;
         item.conversation_id = slot->answer.conversation_id;
         item.correlation_id = slot->answer.correlation_id;
@@ -122,6 +124,20 @@ static void read_answer(struct slot *slot, const struct http_result *result)
     answer_read(&slot->answer, &raw, clock_wall_ms());
 }
 
+static void count_attempt(const struct sender *sender, const struct slot *slot, const struct http_result *result,
+                          const struct verdict *verdict)
+{
+    int64_t since_ms = ending_since_ms(&slot->envelope), now_ms = ending_now_ms(sender);
+
+    meters_note_attempt(sender->metrics, &(struct meters_attempt){
+                                             .envelope = &slot->envelope,
+                                             .verdict = verdict,
+                                             .was_answered = result->transport == TRANSPORT_ANSWERED,
+                                             .latency_ms = result->latency_ms,
+                                             .waited_ms = since_ms > 0 ? now_ms - since_ms : 0,
+                                         });
+}
+
 void attempt_finish(struct sender *sender, const struct http_result *result)
 {
     struct slot *slot = result->context;
@@ -154,6 +170,7 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
     record = record_of(slot, result, &verdict);
     audit = (struct audit_entry){
         .what = "attempt",
+        .worker = sender->crew->worker_id,
         .outcome = record.outcome,
         .reason = verdict.reason,
         .at_ms = ending_now_ms(sender),
@@ -163,6 +180,7 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
         .conversation_id = slot->answer.conversation_id,
     };
     audit_write(&audit, envelope, &slot->audit);
+    count_attempt(sender, slot, result, &verdict);
     log_attempt(slot, &verdict, &record);
     settle(sender, slot, &verdict, &record);
 }

@@ -95,7 +95,8 @@ void crew_lose_lease(struct crew *crew)
 
 void crew_note_audit(struct crew *crew, bool is_full)
 {
-    int64_t now_ms = clock_mono_ms(), said_ms;
+    int64_t now_ms = clock_mono_ms();
+    long long said_ms; /* as atomics want it */
 
     if (atomic_exchange(&crew->is_audit_full, is_full) == is_full)
         return;
@@ -273,4 +274,21 @@ const char *crew_state_name(struct crew *crew)
     name = breaker_state_name(crew->breaker.state);
     (void)pthread_mutex_unlock(&crew->lock);
     return name;
+}
+
+struct crew_look crew_look(struct crew *crew)
+{
+    struct crew_look look;
+
+    (void)pthread_mutex_lock(&crew->lock);
+    look = (struct crew_look){crew->breaker.state, crew->active};
+    (void)pthread_mutex_unlock(&crew->lock);
+    return look;
+}
+
+int64_t crew_lease_left_ms(const struct crew *crew)
+{
+    int64_t left_ms = atomic_load(&crew->lease_until_ms) - clock_boot_ms();
+
+    return left_ms > 0 ? left_ms : 0;
 }

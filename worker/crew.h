@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/metrics.h"
 #include "common/pulse.h"
 #include "common/settings.h"
 #include "common/store.h"
@@ -24,6 +25,7 @@ struct crew {
     char worker_id[64];
     char api_url[SETTINGS_URL_MAX];
     struct token *token;
+    struct metrics *metrics;
     struct store_identity identity; /* in Redis; its texts live in worker_id, instance and environment */
     char instance[40], environment[128];
 
@@ -45,7 +47,7 @@ struct crew {
     unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
     int64_t struck_ms;                        /* monotonic; when the last of either was counted */
     size_t active;                            /* requests under way in all threads */
-    struct http *wakes[CREW_THREADS_MAX + 2]; /* of the housekeeping, the senders and the poller */
+    struct http *wakes[CREW_THREADS_MAX + 3]; /* of the housekeeping, the senders, the poller, callbacks */
     size_t wake_count;
 };
 
@@ -94,5 +96,12 @@ int64_t crew_note_poll(struct crew *crew, const struct crew_end *end, const stru
 bool crew_is_alive(const struct crew *crew, int64_t now_ms);
 
 const char *crew_state_name(struct crew *crew); /* of the breaker; for people */
+/* For metrics. */
+struct crew_look {
+    enum breaker_state breaker;
+    size_t active; /* requests under way */
+};
+struct crew_look crew_look(struct crew *crew);
+int64_t crew_lease_left_ms(const struct crew *crew); /* 0: there is none */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/sms.h"
+#include "worker/meters.h"
 
 int64_t ending_now_ms(const struct sender *sender)
 {
@@ -15,24 +16,26 @@ int64_t ending_accepted_ms(const struct sender *sender)
     return now_ms > own_ms ? now_ms : own_ms;
 }
 
-/* When it could be sent first. */
-static int64_t since_ms_of(const struct envelope *envelope, int64_t accepted_at_ms)
+static int64_t later(int64_t a_ms, int64_t b_ms)
 {
-    int64_t since_ms = accepted_at_ms;
+    return a_ms > b_ms ? a_ms : b_ms;
+}
 
-    if (envelope->send_at_ms > since_ms)
-        since_ms = envelope->send_at_ms;
-    if (envelope->progress.replayed_at_ms > since_ms)
-        since_ms = envelope->progress.replayed_at_ms;
-    return since_ms;
+int64_t ending_since_ms(const struct envelope *envelope)
+{
+    const struct progress_state *progress = &envelope->progress;
+
+    return progress->accepted_at_ms
+               ? later(later(progress->accepted_at_ms, envelope->send_at_ms), progress->replayed_at_ms)
+               : 0;
 }
 
 int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms)
 {
     int64_t accepted_at_ms = envelope->progress.accepted_at_ms;
-    int64_t since_ms = since_ms_of(envelope, accepted_at_ms ? accepted_at_ms : now_ms);
-    int64_t until_ms;
+    int64_t since_ms = accepted_at_ms ? accepted_at_ms : now_ms, until_ms;
 
+    since_ms = later(later(since_ms, envelope->send_at_ms), envelope->progress.replayed_at_ms);
     until_ms = since_ms + sender->crew->settings->max_age_ms;
     if (envelope->expires_at_ms > 0 && envelope->expires_at_ms < until_ms)
         until_ms = envelope->expires_at_ms;
@@ -47,7 +50,7 @@ int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope
     return left_ms > own_ms ? left_ms : own_ms;
 }
 
-struct store_about ending_about(const struct slot *slot)
+struct store_about ending_about(const struct sender *sender, const struct slot *slot)
 {
     const struct envelope *envelope = &slot->envelope;
     const struct content *content = &envelope->content;
@@ -57,8 +60,9 @@ struct store_about ending_about(const struct slot *slot)
         .template_name = envelope->template_name,
         .segments =
             content->channel == CHANNEL_SMS ? (int64_t)sms_cost(content->text.data, content->text.len).segments : 0,
-        .since_ms = since_ms_of(envelope, envelope->progress.accepted_at_ms),
-        .callback = envelope->callback_url,
+        .since_ms = ending_since_ms(envelope),
+        .callback =
+            envelope->callback_url.len > 0 ? envelope->callback_url : span_of(sender->crew->settings->callback_url),
     };
 }
 
@@ -107,9 +111,10 @@ void ending_bury(struct sender *sender, struct slot *slot, const struct letter *
     if (slot->is_new)
         slot->envelope.progress.accepted_at_ms = ending_accepted_ms(sender);
     slot->envelope.progress.deaths += slot->envelope.progress.deaths < ENVELOPE_COUNT_MAX;
+    meters_note_death(sender->metrics, letter->reason);
     letter_write(letter, &slot->envelope, raw, &slot->document);
     item.reason = letter->reason;
-    item.about = ending_about(slot);
+    item.about = ending_about(sender, slot);
     item.code = letter->last ? letter->last->code : "";
     item.document = (struct span){slot->document.data, slot->document.len};
     item.audit = (struct span){slot->audit.data, slot->audit.len};

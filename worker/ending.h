@@ -10,13 +10,16 @@ int64_t ending_now_ms(const struct sender *sender);
 /* What a message is marked with that nobody had accepted before: the later of Redis' clock and this machine's. One that
  * is put right when it was behind would otherwise make the message too old at once. */
 int64_t ending_accepted_ms(const struct sender *sender);
+/* Since when it may go: accepted, due, replayed, whichever was last; 0: nobody has noted it. */
+int64_t ending_since_ms(const struct envelope *envelope);
 /* At the time `now_ms`, until the message is too old: its own expiry, or the greatest age of any. */
 int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms);
 /* The same where nothing can be undone: too old is only what is so by Redis' clock and by this machine's. */
 int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope *envelope);
 
 struct store_settle ending_item(const struct slot *slot); /* the parts that every end has */
-struct store_about ending_about(const struct slot *slot); /* for those that are sent or buried */
+struct store_about ending_about(const struct sender *sender,
+                                const struct slot *slot); /* for those that are sent or buried */
 
 /* `give_back`: the grant was not used. */
 void ending_release(struct sender *sender, struct slot *slot, bool give_back);

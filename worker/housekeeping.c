@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/store.h"
+#include "worker/meters.h"
 
 #define BEATS_IN_A_LEASE 5
 #define REAP_EACH_MS     1000
@@ -26,6 +27,7 @@ struct housekeeping {
     struct crew *crew;
     struct http *http;
     struct store *store;
+    struct metrics_block *metrics;
     struct watch watches[PRIORITY_COUNT];
     struct buf fetch_body, fetch_authorization;
     int64_t beat_at_ms, beat_sent_ms; /* monotonic; clock_boot_ms */
@@ -94,6 +96,7 @@ static void take_token(struct housekeeping *keeping)
     while (http_next(keeping->http, &result)) {
         int rc = token_fetch_end(keeping->crew->token, &result, clock_mono_ms(), clock_wall_ms(), &why);
 
+        meters_note_fetch(keeping->metrics, rc);
         wipe_fetch(keeping);
         (void)snprintf(keeping->note, sizeof(keeping->note), "%.199s", rc == 0 ? "" : why.text);
         if (rc == 0)
@@ -164,6 +167,7 @@ static void on_reaped(void *context, int64_t taken)
     keeping->is_reaping = false;
     if (taken <= 0)
         return;
+    metrics_count(keeping->metrics, METRIC_REAPED, (uint64_t)taken, 0, 0, 0);
     log_warning("took messages back from a worker that is gone", LOG_NUMBER("count", taken));
     (void)atomic_fetch_add(&keeping->crew->work_count, 1);
     crew_wake_all(keeping->crew);
@@ -264,6 +268,8 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
         housekeeping_close(keeping);
         return rc;
     }
+    keeping->metrics = metrics_join(crew->metrics);
+    store_set_metrics(keeping->store, keeping->metrics);
     store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                             .audit_max = settings->audit_max,
                                                             .audit_stops = settings_audit_stops(settings),

@@ -5,17 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
 
-#define HEADER_COUNT      6
+#define HEADER_COUNT      (6 + HTTP_MORE_HEADERS)
 #define AUTHORIZATION_MAX 4400 /* a token may be a JWT of 4 kB */
 
 /* A connection that has been idle for longer is not used again: load balancers close theirs after 60 s or so, and a
  * request that meets such a closing has an unknown outcome. */
 #define IDLE_CONNECTION_SECONDS 30L
+
+/* libcurl reads so much at once, and answers are a few hundred bytes. Each transfer holds one; 16 KiB by default. */
+#define READ_BYTES 2048L
 
 struct transfer {
     struct transfer *next_free;
@@ -29,6 +33,9 @@ struct transfer {
     bool was_stopped;  /* libcurl wanted to send it a second time */
     bool was_withheld; /* ended by us before it left */
     bool is_cut;       /* the answer's body is larger than we keep */
+    char *url_text;    /* what `url` was made of */
+    CURLU *url;
+    bool is_forbidden; /* an address that it would have had was not allowed */
     char authorization[AUTHORIZATION_MAX];
     char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
     struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */
@@ -81,6 +88,26 @@ static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_
     transfer->was_stopped = transfer->has_left;
     transfer->has_left = true;
     return transfer->was_stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+/* In place of libcurl's own socket(). A transfer that finds a connection made before does without. */
+static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *transfer = user;
+
+    (void)purpose;
+    if (!transfer->http->config.may_connect(transfer->context, &address->addr)) {
+        transfer->is_forbidden = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static bool guard_connections(struct transfer *transfer)
+{
+    return curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_PROXY, "") == CURLE_OK;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
@@ -142,6 +169,7 @@ static bool set_up_easy(struct http *http, struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->config.connect_timeout_ms) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_SECONDS) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_leaving) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK &&
@@ -152,6 +180,7 @@ static bool set_up_easy(struct http *http, struct transfer *transfer)
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "herald/" HERALD_VERSION) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK &&
+           (!http->config.may_connect || guard_connections(transfer)) &&
            (!http->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file) == CURLE_OK);
 }
 
@@ -191,6 +220,8 @@ void http_close(struct http *http)
         if (transfer->is_active)
             (void)curl_multi_remove_handle(http->multi, transfer->easy); /* it goes in the next line */
         curl_easy_cleanup(transfer->easy);
+        curl_url_cleanup(transfer->url);
+        free(transfer->url_text);
         buf_clear(&transfer->body);
         explicit_bzero(transfer->authorization, sizeof(transfer->authorization));
     }
@@ -264,6 +295,27 @@ static void set_headers(struct transfer *transfer, const struct http_request *re
         (void)snprintf(transfer->traceparent, sizeof(transfer->traceparent), "traceparent: %s", request->traceparent);
         add_header(transfer, &count, transfer->traceparent);
     }
+    for (size_t i = 0; i < HTTP_MORE_HEADERS && request->more[i]; i++)
+        add_header(transfer, &count, request->more[i]);
+}
+
+/* The URL of a transfer is nearly always that of its last one, so it is taken apart once: libcurl would do it, and put
+ * it together again, for every request. One that cannot be taken apart is left to libcurl, whose error is the result.
+ */
+static bool set_url(struct transfer *transfer, const char *url)
+{
+    if (transfer->url_text && strcmp(transfer->url_text, url) == 0)
+        return true;
+    free(transfer->url_text);
+    transfer->url_text = mem_text(url);
+    curl_url_cleanup(transfer->url);
+    transfer->url = curl_url();
+    if (!transfer->url)
+        return false;
+    if (curl_url_set(transfer->url, CURLUPART_URL, url, 0) == CURLUE_OK)
+        return curl_easy_setopt(transfer->easy, CURLOPT_CURLU, transfer->url) == CURLE_OK;
+    return curl_easy_setopt(transfer->easy, CURLOPT_CURLU, NULL) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_URL, url) == CURLE_OK;
 }
 
 /* The result that was shown last is not borrowed any more. */
@@ -286,12 +338,13 @@ void http_start(struct http *http, const struct http_request *request)
         abort(); /* more than max_requests is our own mistake; the rest is out of memory: see mem.h */
     http->free = transfer->next_free;
     transfer->context = request->context;
-    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = false;
+    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = transfer->is_forbidden =
+        false;
     transfer->answer_retry_after[0] = transfer->answer_correlation_id[0] = transfer->answer_request_id[0] = '\0';
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
     set_headers(transfer, request);
-    if (curl_easy_setopt(transfer->easy, CURLOPT_URL, request->url) != CURLE_OK ||
+    if (!set_url(transfer, request->url) ||
         curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, request->body.data) != CURLE_OK)
@@ -355,6 +408,7 @@ static void finish(struct http *http, struct transfer *transfer, CURLcode code, 
         .body = {transfer->body.data, transfer->body.len},
     };
     if (ret->transport != TRANSPORT_ANSWERED) {
+        ret->is_forbidden = transfer->is_forbidden;
         ret->status = 0;
         ret->error = transfer->was_stopped ? "the connection broke after the request had left"
                      : transfer->error[0]  ? transfer->error

@@ -11,13 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/socket.h>
+
 #include "common/reason.h"
 #include "common/span.h"
 #include "worker/verdict.h"
 
 #define HTTP_BODY_MAX                                                                                                  \
     ((size_t)64 << 10) /* bytes of an answer that are kept unless asked for more; the rest is not read */
-#define HTTP_HEADER_MAX 256
+#define HTTP_HEADER_MAX   256
+#define HTTP_MORE_HEADERS 3
 
 struct http;
 
@@ -29,6 +32,9 @@ struct http_config {
     /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_WITHHELD. NULL: always. */
     bool (*may_leave)(void *context, void *request_context);
     void *may_leave_context;
+    /* Asked before a connection is made, with the address itself; false: none is made to that one, and a request that
+     * gets no other comes out with `is_forbidden`. With this no proxy of the environment is used. NULL: any address. */
+    bool (*may_connect)(void *request_context, const struct sockaddr *address);
 };
 
 /* Once, before any thread. */
@@ -44,7 +50,8 @@ struct http_request {
     const char *request_id;    /* X-Genesys-Request-Id; NULL: none */
     const char *traceparent;   /* NULL: none */
     const char *content_type;
-    struct span body; /* borrowed until the result has been taken */
+    struct span body;              /* borrowed until the result has been taken */
+    char *more[HTTP_MORE_HEADERS]; /* further headers, `Name: value`; borrowed likewise; the first NULL ends them */
     void *context;
 };
 
@@ -60,6 +67,7 @@ struct http_result {
     const char *retry_after, *correlation_id, *request_id; /* NULL when absent */
     struct span body;                                      /* cut at body_max */
     const char *error;                                     /* libcurl's words; NULL with an answer */
+    bool is_forbidden;                                     /* there is no answer, and an address was not allowed */
 };
 
 /* Lets the requests go on, without waiting. */

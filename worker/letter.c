@@ -1,7 +1,9 @@
 #include "worker/letter.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/audit.h"
 #include "common/base64.h"
 #include "common/mask.h"
 #include "common/utf8.h"
@@ -65,11 +67,13 @@ void letter_write(const struct letter *letter, struct envelope *envelope, struct
 
 void audit_write(const struct audit_entry *entry, const struct envelope *envelope, struct buf *out)
 {
-    char masked[MASK_SIZE];
+    char masked[MASK_SIZE], actor[AUDIT_ACTOR_MAX + 1];
 
     buf_text(out, "{\"at\":");
     buf_int(out, entry->at_ms);
     buf_member_text(out, "what", entry->what);
+    (void)snprintf(actor, sizeof(actor), "worker:%s", entry->worker);
+    buf_member_text(out, "actor", actor);
     buf_member_text(out, "id", envelope->id);
     buf_member_text(out, "campaign", envelope->campaign);
     if (envelope->route) {

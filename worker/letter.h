@@ -21,7 +21,8 @@ void letter_write(const struct letter *letter, struct envelope *envelope, struct
 /* An audit entry of one attempt, or of a burial without one (`attempt` NULL). `sha256` of the bytes sent, "" if none.
  */
 struct audit_entry {
-    const char *what; /* attempt, bury */
+    const char *what;   /* attempt, bury */
+    const char *worker; /* who did it */
     const char *outcome;
     const char *reason; /* "" unless dead */
     int64_t at_ms;

@@ -18,9 +18,11 @@
 #include "common/mem.h"
 #include "common/settings.h"
 #include "common/store_server.h"
+#include "worker/callbacks.h"
 #include "worker/crew.h"
 #include "worker/housekeeping.h"
 #include "worker/identity.h"
+#include "worker/meters.h"
 #include "worker/poller.h"
 #include "worker/sender.h"
 #include "worker/vitals.h"
@@ -47,6 +49,7 @@ struct worker {
     struct sender *senders[CREW_THREADS_MAX];
     unsigned sender_count;
     struct poller *poller; /* NULL: nobody asks for statuses */
+    struct callbacks *callbacks;
     sigset_t signals;
 };
 
@@ -81,7 +84,7 @@ static int check_settings(const struct settings *settings, struct reason *why)
         reason_set(why, "--worker-id must be 1 to 63 letters, digits and . _ : -");
         return ERR_INVALID;
     }
-    return 0;
+    return callbacks_check_settings(settings, why);
 }
 
 /* SIGHUP: the files and the command line are read again. What threads were made of (their number, addresses, time-outs,
@@ -110,6 +113,8 @@ static void reload(struct worker *worker)
     next->settings.poll_status = now->poll_status;
     next->settings.poll_first_ms = now->poll_first_ms;
     next->settings.poll_age_ms = now->poll_age_ms;
+    next->settings.callback_timeout_ms = now->callback_timeout_ms;
+    next->settings.callback_in_flight = now->callback_in_flight;
     next->older = worker->generation;
     worker->generation = next;
     worker->crew.settings = &next->settings;
@@ -166,7 +171,9 @@ static int start(struct worker *worker, struct reason *why)
             return rc;
         worker->sender_count++;
     }
-    return settings->poll_status ? poller_start(&worker->poller, &worker->crew, why) : 0;
+    if (settings->poll_status && poller_start(&worker->poller, &worker->crew, why) != 0)
+        return ERR_LIMIT;
+    return callbacks_start(&worker->callbacks, &worker->crew, why);
 }
 
 static int show(struct worker *worker, struct reason *why)
@@ -184,6 +191,7 @@ static size_t stop(struct worker *worker)
     for (unsigned i = 0; i < worker->sender_count; i++)
         lost += sender_join(worker->senders[i]);
     poller_join(worker->poller);
+    callbacks_join(worker->callbacks);
     return lost;
 }
 
@@ -267,6 +275,7 @@ static int prepare_and_run(struct worker *worker)
     crew_init(&worker->crew, settings, NULL);
     if (settings_urls(settings, worker->crew.api_url, login_url, &why) != 0)
         return usage(&why);
+    worker->crew.metrics = meters_create();
     identity_choose(&worker->crew, settings);
     rc = admin_open(&worker->admin, settings, &why);
     if (rc == 0)
@@ -281,6 +290,7 @@ static int prepare_and_run(struct worker *worker)
         rc = explain_start(rc, &why);
     }
     admin_close(worker->admin);
+    metrics_destroy(worker->crew.metrics);
     return rc;
 }
 

@@ -281,6 +281,7 @@ int poller_start(struct poller **ret, struct crew *crew, struct reason *why)
         destroy(poller);
         return rc;
     }
+    store_set_metrics(poller->store, metrics_join(crew->metrics));
     store_set_limits(poller->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                            .audit_max = settings->audit_max,
                                                            .audit_stops = settings_audit_stops(settings),

@@ -266,6 +266,8 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
         destroy(sender);
         return rc;
     }
+    sender->metrics = metrics_join(crew->metrics);
+    store_set_metrics(sender->store, sender->metrics);
     store_set_limits(sender->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                            .audit_max = settings->audit_max,
                                                            .audit_stops = settings_audit_stops(settings),

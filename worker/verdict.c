@@ -42,6 +42,19 @@ static const struct row silent[] = {
     [TRANSPORT_WITHHELD] = {"withheld", 0, 0, TOKEN_ANY, OUTCOME_RETURNED, ORG_NONE, BREAKER_IGNORE, FREE},
 };
 
+#define ANSWERED_COUNT (sizeof(answered) / sizeof(answered[0]))
+#define SILENT_FIRST   TRANSPORT_NOT_SENT /* the one before it is an answer's */
+
+size_t verdict_count(void)
+{
+    return ANSWERED_COUNT + sizeof(silent) / sizeof(silent[0]) - SILENT_FIRST;
+}
+
+const char *verdict_name(size_t index)
+{
+    return index < ANSWERED_COUNT ? answered[index].name : silent[index - ANSWERED_COUNT + SILENT_FIRST].name;
+}
+
 static bool fits(const struct row *row, const struct attempt_result *result)
 {
     if (result->status < row->first || result->status > row->last)

@@ -14,6 +14,7 @@
 #define HERALD_WORKER_VERDICT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "worker/forbidden.h"
@@ -76,6 +77,10 @@ struct verdict verdict_of(const struct attempt_result *result, const struct verd
 /* Completes a verdict whose action is ORG_COUNT_FORBIDDEN with what forbidden_note() said: it waits, or goes back and
  * pauses the organisation, or is dead with reason `forbidden`. One that is dead already (expired) stays so. */
 void verdict_add_forbidden(struct verdict *verdict, enum forbidden_verdict forbidden);
+
+/* All names that a verdict can have. */
+size_t verdict_count(void);
+const char *verdict_name(size_t index);
 
 const char *outcome_name(enum outcome outcome); /* "sent", "deferred", "dead", "returned" */
 

@@ -1,5 +1,8 @@
 #include "worker/vitals.h"
 
+#include "common/clock.h"
+#include "common/org_metrics.h"
+
 static const char *token_problem(void *context)
 {
     struct crew *crew = context;
@@ -24,6 +27,37 @@ static bool is_alive(void *context, int64_t now_ms)
     return crew_is_alive(context, now_ms);
 }
 
+static int64_t window_ms(void *context)
+{
+    struct crew *crew = context;
+    const struct settings *settings = crew->settings;
+
+    return settings->rate.limit > 0 ? settings->rate.window_ms : 0;
+}
+
+static void measure(void *context, const struct store_gauges *gauges, struct metrics_scrape *scrape)
+{
+    struct crew *crew = context;
+    const struct settings *settings = crew->settings;
+    struct crew_look look = crew_look(crew);
+    int64_t left_ms = crew_lease_left_ms(crew), until_ms = atomic_load(&crew->lease_until_ms);
+
+    metrics_set(scrape, METRIC_SENDING, (double)look.active, 0);
+    for (size_t i = 0; i <= BREAKER_HALF_OPEN; i++)
+        metrics_set(scrape, METRIC_BREAKER, look.breaker == (enum breaker_state)i, i);
+    metrics_set(scrape, METRIC_TOKEN, token_is_there(crew->token), 0);
+    metrics_set(scrape, METRIC_LEASE_LEFT, (double)left_ms / 1e3, 0);
+    if (until_ms > 0)
+        metrics_set(scrape, METRIC_LEASE_AGE, (double)(clock_boot_ms() - (until_ms - crew->identity.lease_ms)) / 1e3,
+                    0);
+    if (settings->rate.limit > 0)
+        metrics_set(scrape, METRIC_WINDOW_LIMIT, (double)settings->rate.limit, 0);
+    if (!gauges)
+        return;
+    metrics_set(scrape, METRIC_WINDOW_USED, (double)gauges->window_used, 0);
+    metrics_set(scrape, METRIC_SENDABLE, (double)org_metrics_sendable(gauges, settings->rate.limit), 0);
+}
+
 struct admin_config vitals_of_worker(struct crew *crew)
 {
     static const struct admin_check checks[] = {
@@ -32,5 +66,13 @@ struct admin_config vitals_of_worker(struct crew *crew)
         {"running", stop_problem},
     };
 
-    return (struct admin_config){checks, sizeof(checks) / sizeof(checks[0]), is_alive, crew};
+    return (struct admin_config){
+        .checks = checks,
+        .check_count = sizeof(checks) / sizeof(checks[0]),
+        .is_alive = is_alive,
+        .metrics = crew->metrics,
+        .window_ms = window_ms,
+        .measure = measure,
+        .context = crew,
+    };
 }

@@ -2,6 +2,7 @@
 -- audit_max, audit entry, written when this changes the state.
 -- Answers how many parked messages it moved (to the front of their lists) or ended; as many as asked means: call again.
 -- -1: there is no such campaign; -2: it is cancelled, which is for good.
+-- Parts: callbacks
 local campaign, state, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 expect('HLEN', 'campaign:' .. campaign, 'counts')
 expect('XLEN', 'audit')
@@ -21,7 +22,10 @@ while moved < most do
   if state == 'cancelled' then
     settle(campaign, '0', 'cancelled')
     local is_json, message = pcall(cjson.decode, string.sub(held, 2))
-    if is_json and type(message) == 'table' and type(message.id) == 'string' then note_cancelled(message.id, ARGV[4]) end
+    if is_json and type(message) == 'table' and type(message.id) == 'string' then
+      note_cancelled(message.id, ARGV[4])
+      tell_cancelled(held, message.id, campaign)
+    end
   else
     call('RPUSH', key(lists[string.sub(held, 1, 1)] or 'ready'), string.sub(held, 2))
   end

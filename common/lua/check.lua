@@ -5,7 +5,7 @@
 -- y send it; l no lease (send nothing); g gone, it was taken from us; w withdrawn, a late answer says that it was sent;
 -- c its campaign is cancelled; p its campaign is paused; s the address has opted out (the worker buries it).
 -- r its sender's window is full: put it off. For w, c and p everything is done here.
--- Parts: window
+-- Parts: window, callbacks
 local worker, keep_ms = ARGV[1], tonumber(ARGV[2])
 expect('HLEN', 'inflight:' .. worker, 'counts')
 expect('SCARD', 'suppressed', 'parked')
@@ -57,6 +57,7 @@ for i = 6, #ARGV, 7 do
     answer = 'c'
     settle(campaign, '0', 'cancelled')
     note_cancelled(id, keep_ms)
+    tell_cancelled(held, id, campaign)
   elseif state_of(campaign) == 'paused' then
     answer = 'p'
     call('LPUSH', key('parked:' .. campaign), held)

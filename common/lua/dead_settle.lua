@@ -3,7 +3,7 @@
 -- when it was sent, provider's id or '', conversation's id or '', person, state that Genesys tells or '', when in ms or 0,
 -- audit entry without an id. Answers y settled (also when it was before, by the same ids); g gone, somebody took it; c the
 -- provider's id is another message's.
--- Parts: report, receipts, letters
+-- Parts: callbacks, report, receipts, letters
 local ticket, keep_ms, audit_max, report_ms, id, reason, campaign, channel = unpack(ARGV, 1, 8)
 local died_at, template, sent_at, provider, conversation, person, state, state_at, entry = unpack(ARGV, 9, 17)
 local now, message = wall_ms(), key('message:' .. id)
@@ -13,6 +13,7 @@ expect('XLEN', 'audit')
 local whose = provider ~= '' and linked(redis.pcall('GET', key('link:' .. provider)))
 local was = call('HMGET', message, 'state', 'provider_id', 'conversation_id')
 if whose and whose ~= id then return 'c' end
+local document = call('HGET', key('dead:letters'), ticket)
 if call('HDEL', key('dead:letters'), ticket) == 0 then
   return was[1] == 'sent' and was[2] == provider and was[3] == conversation and 'y' or 'g'
 end
@@ -27,6 +28,14 @@ end
 call('HSET', message, 'state', 'sent', 'at', sent_at, 'campaign', campaign, 'provider_id', provider, 'conversation_id', conversation,
   'reason', '', 'letter', '', 'channel', channel, 'template', template)
 call('PEXPIRE', message, keep_ms)
+-- Whoever was told that it had died is told what became of it.
+local is_json, letter = pcall(cjson.decode, document)
+local url = callback_url(is_json and type(letter) == 'table' and letter.envelope)
+if url ~= '' then
+  call('HSET', message, 'callback', url)
+  tell(url, 'message.sent', id, sent_at, {'campaign', campaign, 'channel', channel, 'template', template, 'state', 'sent',
+    'provider_id', provider, 'conversation_id', conversation})
+end
 tally(report_row(tonumber(sent_at), campaign, channel, template), 's', 1)
 report_end(tonumber(sent_at), id)
 if provider ~= '' then

@@ -1,5 +1,5 @@
 -- Puts messages on their lists, each one only if its key was not seen before and its person has not opted out.
--- ARGV: keep_ms, dedup_ms, campaign_memory_ms, campaign or '', then for each message: 16-byte key, list, due in ms or 0,
+-- ARGV: keep_ms, dedup_ms, campaign_memory_ms, campaign or '', audit_max, audit entry without a count or '', then for each message: 16-byte key, list, due in ms or 0,
 -- envelope, person (as in the suppression set) or ''. Answers one character a message: 1 accepted, 0 seen before, s opted out.
 -- Parts: keys
 local keep_ms, dedup_ms, memory_ms, campaign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -7,11 +7,12 @@ local now = wall_ms()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('ZCARD', 'delayed')
 expect('HLEN', 'counts')
-local is_out = opted_out(9, 5)
+expect('XLEN', 'audit')
+local is_out = opted_out(11, 5)
 if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
 local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
 local answers, accepted, duplicates = {}, 0, 0
-for i = 5, #ARGV, 5 do
+for i = 7, #ARGV, 5 do
   local member, list, due, envelope = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
   if is_out[#answers + 1] == 1 then
     answers[#answers + 1] = 's'
@@ -27,6 +28,9 @@ for i = 5, #ARGV, 5 do
 end
 call('PEXPIRE', sets[1], sets_ms)
 if accepted > 0 then count('counts', 'accepted', accepted) end
+if accepted > 0 and ARGV[6] ~= '' then
+  call('XADD', key('audit'), 'MAXLEN', '~', ARGV[5], '*', 'e', string.sub(ARGV[6], 1, -2) .. ',"count":' .. int(accepted) .. '}')
+end
 if duplicates > 0 then count('counts', 'duplicates', duplicates) end
 if campaign ~= '' then
   if accepted > 0 then count('campaign:' .. campaign, 'accepted', accepted) end

@@ -2,7 +2,7 @@
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
 -- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick), report_ms.
 -- Answers how many it took; as many as asked means: call again.
--- Parts: clock, letters, report
+-- Parts: clock, letters, callbacks, report
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
@@ -11,10 +11,24 @@ expect('HLEN', 'counts')
 local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6])), wall_ms()
 pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
+-- As common/mask.h does, and more careful: of what is no number nothing is shown.
+local function masked(address)
+  local number = string.match(address, '^%l*:?%+?(%d+)$') or ''
+  if #number < 8 or #number > 40 then return '*****' end
+  return string.sub(number, 1, 3) .. string.rep('*', #number - 5) .. string.sub(number, -2)
+end
+local function address_of(message)
+  local payload = type(message.payload) == 'table' and message.payload or message
+  local to = type(payload.to) == 'table' and type(payload.to[1]) == 'table' and payload.to[1].address or payload.toAddress
+  return type(to) == 'string' and #to <= 256 and to
+end
 local function audit(worker, message, outcome)
   local id = type(message.id) == 'string' and message.id or ''
+  local campaign, to, channel = name_or_none(message.campaign, 64), address_of(message), channel_of(message)
+  local about = (campaign ~= '' and ',"campaign":"' .. campaign .. '"' or '') ..
+    (channel ~= 'none' and ',"channel":"' .. channel .. '"' or '') .. (to and ',"to":' .. cjson.encode(masked(to)) or '')
   call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. int(wall) ..
-    ',"what":"reap","id":' .. cjson.encode(id) .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
+    ',"what":"reap","id":' .. cjson.encode(id) .. about .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
     '","unknown":true}')
 end
 -- The text stays as it is but for one member in front: decoding and encoding again would change numbers and empty lists.
@@ -52,6 +66,8 @@ local function bury(message, envelope)
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
   count('counts', 'dead:outcome_unknown', 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
+  tell(callback_url(message), 'message.dead', id, int(wall), {'campaign', campaign, 'channel', channel_of(message), 'state', 'dead',
+    'reason', 'outcome_unknown', 'attempts', tonumber(whole(herald.attempts, 0))})
 end
 local taken = 0
 for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, 16)) do

@@ -3,7 +3,7 @@
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
--- Parts: report, receipts, keys
+-- Parts: callbacks, report, receipts, keys
 local keep_ms, dedup_ms, audit_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local early_ms = int(math.max(tonumber(keep_ms), dedup_ms)) -- for as long as the event would not be taken again
 local now = wall_ms()
@@ -18,8 +18,9 @@ for i = 1, 3 do
   local older = key('seen:webhook:' .. (math.floor(now / width) - i))
   if call('SCARD', older) > 0 then sets[#sets + 1] = older end
 end
-local function audit(entry, id, campaign)
+local function audit(entry, id, campaign, is_suppressed)
   if entry == '' then return end
+  if is_suppressed then entry = string.sub(entry, 1, -2) .. ',"suppressed":true}' end
   if id then
     entry = string.sub(entry, 1, -2) .. ',"id":' .. cjson.encode(id) ..
       (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') .. '}'
@@ -35,12 +36,9 @@ local function record(provider, state, at, code, opts_out, person)
     hear(early, state, at, code, early_ms)
   end
   if person == '' then person = own or '' end
-  if opts_out and person ~= '' then
-    call('SADD', key('suppressed'), person)
-  elseif opts_out and not id then
-    redis.pcall('HSET', early, 'opted_out', 1)
-  end
-  return id, campaign
+  local is_suppressed = opts_out and person ~= '' and call('SADD', key('suppressed'), person) == 1
+  if opts_out and person == '' and not id then redis.pcall('HSET', early, 'opted_out', 1) end
+  return id, campaign, is_suppressed
 end
 local answers = {}
 for i = 5, #ARGV, 8 do
@@ -48,8 +46,8 @@ for i = 5, #ARGV, 8 do
   if remember(sets, ARGV[i]) then
     local at = tonumber(ARGV[i + 3])
     if at <= 0 then at = now end
-    local id, campaign = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
-    audit(ARGV[i + 7], id, campaign)
+    local id, campaign, is_suppressed = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
+    audit(ARGV[i + 7], id, campaign, is_suppressed)
     answer = id and '1' or 'e'
   end
   answers[#answers + 1] = answer

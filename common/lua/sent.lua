@@ -2,7 +2,7 @@
 -- report_ms, then for each: ticket, id, campaign, is new, attempts, provider's id, conversation's id, correlation id, person
 -- (as in the suppression set), 1 if its status is to be asked for, audit entry, and about it: channel, template, segments,
 -- since when it could be sent, whom its outcome is told to. Repeating it changes nothing: a ticket is given up only once.
--- Parts: report, receipts, polls
+-- Parts: callbacks, report, receipts, polls
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local first_ms, age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 local CONVERSATION_MAX = 65536 -- bytes of what is asked for in one: more than a thousand messages
@@ -25,7 +25,11 @@ local function link(provider, id, campaign, person)
     local heard_at = tonumber(early[state .. '_at'])
     if heard_at then apply(id, campaign, state, heard_at, early.failure or '', keep_ms, at) end
   end
-  if early.opted_out and person ~= '' then redis.pcall('SADD', key('suppressed'), person) end
+  if early.opted_out and person ~= '' and redis.pcall('SADD', key('suppressed'), person) == 1 then
+    call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. wall .. ',"what":"suppress","actor":' ..
+      cjson.encode('worker:' .. ARGV[1]) .. ',"reason":"a receipt that came before the answer","id":' .. cjson.encode(id) ..
+      (campaign ~= '' and ',"campaign":' .. cjson.encode(campaign) or '') .. '}')
+  end
   call('DEL', key('early:' .. provider))
 end
 -- One more whose status is asked for, in its conversation.
@@ -73,6 +77,11 @@ for i = 7, #ARGV, 16 do
     report_end(at, id)
     call('PEXPIRE', message, keep_ms)
     call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 10])
+    if ARGV[i + 15] ~= '' then
+      redis.pcall('HSET', message, 'callback', ARGV[i + 15]) -- receipts are told there, too
+      tell(ARGV[i + 15], 'message.sent', id, wall, {'campaign', campaign, 'channel', ARGV[i + 11], 'template', ARGV[i + 12],
+        'state', 'sent', 'attempts', tonumber(ARGV[i + 4]), 'provider_id', provider, 'conversation_id', ARGV[i + 6], 'correlation_id', ARGV[i + 7]})
+    end
     link(provider, id, campaign, ARGV[i + 8])
     if ARGV[i + 9] == '1' then ask_for(ARGV[i + 6], provider) end
   end

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "producer/command.h"
 #include "producer/gateway/exchange.h"
 #include "producer/gateway/lane.h"
@@ -178,6 +179,8 @@ int clerks_start(struct clerks **ret, struct gateway *gateway, struct reason *wh
 
         clerk->clerks = clerks;
         rc = command_open_store(gateway->settings, &clerk->store, why);
+        if (rc == 0)
+            store_set_metrics(clerk->store, metrics_join(gateway->metrics));
         if (rc == 0 && pthread_create(&clerk->thread, NULL, run, clerk) != 0) {
             reason_set(why, "the system gives no more threads");
             store_close(clerk->store);

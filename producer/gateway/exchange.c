@@ -171,7 +171,8 @@ struct exchange *exchange_open(struct lane *lane, struct MHD_Connection *connect
     exchange->lane = lane;
     exchange->connection = connection;
     exchange->holders = 1;
-    exchange->begun_ms = clock_mono_ms();
+    exchange->opened_us = clock_mono_us();
+    exchange->begun_ms = exchange->opened_us / 1000;
     exchange->patience_ms = EXCHANGE_PATIENCE_MS;
     answer_init(&exchange->answer);
     lane_count(lane, 1);

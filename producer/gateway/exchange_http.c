@@ -10,6 +10,7 @@
 #include "producer/gateway/exchange_mhd.h"
 #include "producer/gateway/framing.h"
 #include "producer/gateway/lane.h"
+#include "producer/gateway/meters.h"
 
 #define DRAIN_MAX ((size_t)16 << 20) /* of a refused body, read and dropped so that the answer can be read */
 
@@ -266,6 +267,8 @@ static enum MHD_Result put_answer(struct exchange *exchange)
         return MHD_NO;
     exchange->answered_ms = is_file ? 0 : clock_mono_ms(); /* a file may take its time */
     add_headers(exchange, response);
+    meters_note_answer(lane_metrics(exchange->lane), exchange->endpoint, exchange->answer.status,
+                       clock_mono_us() - exchange->opened_us);
     result = MHD_queue_response(exchange->connection, (unsigned)exchange->answer.status, response);
     MHD_destroy_response(response);
     return result;

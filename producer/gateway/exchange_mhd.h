@@ -32,6 +32,7 @@ struct exchange {
     struct buf body;
     size_t received, dropped; /* bytes of the body: taken, and read only because the answer was there before its end */
     bool must_close;          /* nobody knows where its body ends, so nothing after it is read */
+    int64_t opened_us;        /* monotonic */
     int64_t begun_ms;         /* monotonic; moved on by the time that we let it wait */
     int64_t answered_ms;      /* monotonic; when libmicrohttpd got an answer out of memory, else 0 */
     int64_t suspended_ms, due_ms; /* since when it waits, and when it is answered 503 */

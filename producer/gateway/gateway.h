@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "common/callback_url.h"
 #include "common/settings.h"
 #include "producer/gateway/clients.h"
 #include "producer/gateway/signature.h"
@@ -16,6 +17,7 @@ struct gateway_counters {
 };
 
 struct clerks;
+struct metrics;
 struct templates;
 
 struct gateway {
@@ -23,7 +25,9 @@ struct gateway {
     struct clients clients;
     struct signature_secrets secrets; /* of webhooks */
     bool takes_unsigned;              /* webhooks without a signature */
+    struct callback_rules callbacks;
     struct gateway_counters counters;
+    struct metrics *metrics;
     struct templates *templates;
     struct clerks *clerks; /* of the server */
     atomic_uint spools;    /* open (spool.h) */

@@ -55,7 +55,7 @@ static void point_into_bare(struct refusal *why)
 static int compose_envelope(struct intake *intake, const struct intake_rules *rules, int64_t now_ms,
                             struct refusal *why)
 {
-    const struct envelope_rules envelope_rules = {.origins = rules->origins};
+    const struct envelope_rules envelope_rules = {.origins = rules->origins, .callbacks = rules->callbacks};
     struct envelope *envelope = &intake->envelope, asked = *envelope;
     struct buf text;
     int rc;
@@ -135,7 +135,7 @@ static void write_envelope(struct intake *intake, const struct intake_rules *rul
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
-    const struct envelope_rules envelope_rules = {.origins = rules->origins};
+    const struct envelope_rules envelope_rules = {.origins = rules->origins, .callbacks = rules->callbacks};
     struct envelope *envelope = &ret->envelope;
     bool is_composed;
     int rc;

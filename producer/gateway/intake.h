@@ -10,7 +10,8 @@
 #define REQUEST_KEY_MAX 256 /* bytes of an Idempotency-Key */
 
 struct intake_rules {
-    const char *origins;       /* hosts, as in the settings */
+    const char *origins; /* hosts, as in the settings */
+    const struct callback_rules *callbacks;
     const char *request_key;   /* the request's Idempotency-Key; NULL: none */
     const char *traceparent;   /* the request's, for messages that have none of their own; NULL: none */
     struct composer *composer; /* NULL: a template is not taken for a payload */

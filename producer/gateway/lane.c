@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics.h"
 #include "common/pulse.h"
 #include "producer/command.h"
 #include "producer/gateway/compose.h"
@@ -34,6 +35,7 @@ struct lane {
     struct gateway *gateway;
     struct MHD_Daemon *daemon;
     struct store *store;
+    struct metrics_block *metrics;
     struct gather *gather;
     struct composer *composer;
     int epoll_fd; /* borrowed from the daemon */
@@ -70,6 +72,11 @@ struct gather *lane_gather(struct lane *lane)
 struct gateway *lane_gateway(struct lane *lane)
 {
     return lane->gateway;
+}
+
+struct metrics_block *lane_metrics(struct lane *lane)
+{
+    return lane->metrics;
 }
 
 struct composer *lane_composer(struct lane *lane)
@@ -367,6 +374,8 @@ int lane_start(struct lane **ret, const struct lane_config *config, struct reaso
     lane->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rc = command_open_store(config->gateway->settings, &lane->store, why); /* whoever comes first is served */
     if (rc == 0) {
+        lane->metrics = metrics_join(config->gateway->metrics);
+        store_set_metrics(lane->store, lane->metrics);
         lane->gather = gather_create(lane->store);
         rc = start_daemon(lane, config, why);
     }

@@ -9,6 +9,7 @@
 
 struct exchange;
 struct lane;
+struct metrics_block;
 
 struct lane_config {
     struct gateway *gateway;
@@ -29,6 +30,7 @@ void lane_destroy(struct lane *lane);
 
 struct store *lane_store(struct lane *lane);
 struct gather *lane_gather(struct lane *lane);
+struct metrics_block *lane_metrics(struct lane *lane);
 struct gateway *lane_gateway(struct lane *lane);
 struct composer *lane_composer(struct lane *lane);
 

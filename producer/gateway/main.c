@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/store_server.h"
 #include "producer/command.h"
+#include "producer/gateway/meters.h"
 #include "producer/gateway/server.h"
 #include "producer/gateway/spool.h"
 #include "producer/gateway/templates.h"
@@ -162,7 +163,9 @@ static int read_settings(struct gateway *gateway, struct reason *why)
     const struct settings *settings = gateway->settings;
 
     gateway->takes_unsigned = strcmp(settings->webhook_signatures, "off") == 0;
-    if (clients_parse(settings->clients, &gateway->clients, why) != 0 ||
+    if (callback_rules_init(&gateway->callbacks, settings->callback_hosts, settings->callback_private_hosts,
+                            settings->callback_url, why) != 0 ||
+        clients_parse(settings->clients, &gateway->clients, why) != 0 ||
         templates_open(&gateway->templates, settings, why) != 0)
         return ERR_INVALID;
     return settings->webhook_secrets ? signature_read_secrets(&gateway->secrets, settings->webhook_secrets, why) : 0;
@@ -177,11 +180,13 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     log_init("herald-gateway", settings->log_level, settings->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     gateway->settings = settings;
+    gateway->metrics = meters_create_gateway();
     if (read_settings(gateway, &why) != 0)
         rc = usage(why.text);
     else
         rc = serve(gateway, signals);
     templates_close(gateway->templates);
+    metrics_destroy(gateway->metrics);
     free(gateway);
     return rc;
 }

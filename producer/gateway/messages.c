@@ -87,6 +87,7 @@ struct intake_rules messages_rules(const struct exchange *exchange)
 {
     return (struct intake_rules){
         .origins = exchange_gateway(exchange)->settings->origins,
+        .callbacks = &exchange_gateway(exchange)->callbacks,
         .composer = lane_composer(exchange_lane(exchange)),
         .request_key = exchange_header(exchange, "Idempotency-Key"),
         .traceparent = exchange_header(exchange, "traceparent"),

@@ -231,6 +231,7 @@ void campaigns_begin(struct exchange *exchange)
     struct upload *upload = mem_zalloc(1, sizeof(*upload));
 
     upload->exchange = exchange;
+    exchange_actor(exchange, upload->actor);
     upload->spool.fd = -1;
     if (read_query(upload) && read_type(upload) && check_length(upload) && open_spool(upload))
         exchange_set_sink(exchange, &sink, upload);

@@ -27,6 +27,8 @@ struct upload {
     struct buf fields[UPLOAD_FIELDS]; /* empty: absent */
     bool has_recipients;              /* the form had that part */
 
+    char actor[AUDIT_ACTOR_MAX + 1]; /* whose it is */
+
     /* Of the run. */
     int status;                 /* of the answer */
     const char *code, *pointer; /* of a problem; code NULL: there is none */

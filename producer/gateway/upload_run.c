@@ -103,6 +103,7 @@ static int prepare_run(struct run *run)
         .from = upload_field(upload, UPLOAD_FROM),
         .route = upload_field(upload, UPLOAD_ROUTE),
         .origins = run->gateway->settings->origins,
+        .callbacks = &run->gateway->callbacks,
     };
 
     if (send_at && !timestamp_parse(send_at, &run->campaign.send_at_ms))
@@ -175,7 +176,9 @@ static void take_rows(struct run *run, struct store *store)
     };
 
     run->campaign.watch = (struct campaign_run_watch){.on_refused = on_refused, .context = run};
+    store_set_actor(store, run->upload->actor);
     judge(run, campaign_run_all(&run->campaign, store, &run->upload->why));
+    store_set_actor(store, ""); /* it is the clerk's, for other jobs as well */
     COUNT_ADD(counters->messages_accepted, tally->accepted);
     COUNT_ADD(counters->messages_repeated, tally->duplicates);
     COUNT_ADD(counters->messages_refused, tally->refused);

@@ -1,5 +1,7 @@
 #include "producer/gateway/vitals.h"
 
+#include "producer/gateway/meters.h"
+
 static const char *stop_problem(void *context)
 {
     const struct vitals *vitals = context;
@@ -14,9 +16,24 @@ static bool is_alive(void *context, int64_t now_ms)
     return server_is_alive(vitals->server, now_ms);
 }
 
+static void measure(void *context, const struct store_gauges *gauges, struct metrics_scrape *scrape)
+{
+    const struct vitals *vitals = context;
+
+    (void)gauges;
+    meters_set_counters(&vitals->gateway->counters, scrape);
+}
+
 struct admin_config vitals_of_gateway(struct vitals *vitals)
 {
     static const struct admin_check checks[] = {{"running", stop_problem}};
 
-    return (struct admin_config){checks, sizeof(checks) / sizeof(checks[0]), is_alive, vitals};
+    return (struct admin_config){
+        .checks = checks,
+        .check_count = sizeof(checks) / sizeof(checks[0]),
+        .is_alive = is_alive,
+        .metrics = vitals->gateway->metrics,
+        .measure = measure,
+        .context = vitals,
+    };
 }

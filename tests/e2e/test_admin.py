@@ -1,15 +1,19 @@
 #!/usr/bin/python3
-"""The pages that a worker and a gateway have for those who run them: /healthz and /readyz."""
+"""The pages that a worker and a gateway have for those who run them: /healthz, /readyz and /metrics."""
 
 import pathlib
+import re
 import socket
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import flow
 import tap
+from flow import QUICK, message, messages, push
 from http_client import Client, Wire, head
-from stand import SLOWNESS, Stand, free_port, program, wait_until
+from scrape import metrics_of
+from stand import ROOT, SLOWNESS, Stand, free_port, program, wait_until
 from tap import equal
 
 ALL_OF_A_WORKER = {"redis": "ok", "token": "ok", "lease": "ok", "running": "ok"}
@@ -150,6 +154,136 @@ def test_many_silent_connections_keep_nobody_out():
                 equal(page(process, "/readyz").status, 200, "readiness beside 200 silent connections")
             for wire in held:
                 wire.socket.close()
+
+
+def test_what_a_worker_counts_is_what_Genesys_got():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "2ms")
+        sandbox.script([{"match": {"to": flow.number(7)}, "do": "400"}, {"do": "503", "times": 3}, {"do": "504-after"}, {"do": "429"}])
+        push(stand, *messages(40), b'{"broken', message(41, metadata={}), message(42, payload={"toAddress": "nobody"}))
+        worker = stand.worker(*QUICK).wait_ready()
+        flow.wait_settled(stand, 43)
+        found = metrics_of(worker)
+        summary = sandbox.summary()
+        equal(found.sum("herald_attempts_total", outcome="sent"), flow.count(stand, "sent"), "sent")
+        equal(summary["accepted"] - found.sum("herald_attempts_total", outcome="sent"), 1, "accepted and answered 504")
+        requests = found.sum("herald_attempts_total") - found.sum("herald_answers_total", verdict="withheld")
+        equal(requests, summary["requests"], "requests")
+        equal(found.sum("herald_answers_total", verdict="unavailable"), 3, "503s")
+        equal(found.sum("herald_answers_total", verdict="rate_limited"), 1, "429s")
+        equal(found.sum("herald_pauses_total", cause="rate"), 1, "pauses")
+        reasons = {reason: found.sum("herald_dead_letters_total", reason=reason)
+                   for reason in ("json_invalid", "consent_missing", "address_invalid", "rejected", "other")}
+        equal(reasons, {"json_invalid": 1, "consent_missing": 1, "address_invalid": 1, "rejected": 1, "other": 0}, "deaths")
+        equal(found.sum("herald_dead_letters_total"), 4, "dead letters in all")
+        equal(found.one("herald_dead_messages"), 4, "dead letters that are kept")
+        equal(found.one("herald_api_latency_seconds_count", route="agentless"), summary["requests"], "latencies")
+        equal(found.one("herald_queue_wait_seconds_count"), flow.count(stand, "sent"), "waits")
+        equal(found.one("herald_token_fetches_total", result="ok"), 1, "tokens")
+        equal((found.one("herald_redis_up"), found.one("herald_workers"), found.one("herald_token_valid")), (1, 1, 1), "up")
+        assert found.one("herald_redis_step_seconds_count", step="sent") >= 1
+
+
+def test_depths_and_what_could_be_sent_are_those_of_the_moment():
+    with Stand() as stand:
+        stand.sandbox()
+        worker = stand.worker("--rate", "7/1h").wait_ready()
+        push(stand, *messages(2))
+        flow.wait_sent(stand, 2)
+        stand.redis.call("SET", flow.KEY + "hold", f"{2 * 10**13} a test")
+        push(stand, *messages(10, first=3))
+        push(stand, *messages(3, first=20), priority="high")
+
+        def look(**expected):
+            names = {name: (("herald_ready_messages", {"priority": name}) if name in ("high", "normal", "low")
+                            else (f"herald_{name}", {})) for name in expected}
+            got = {}
+
+            def is_so():
+                found = metrics_of(worker)
+                got.update({name: found.one(metric, **labels) for name, (metric, labels) in names.items()})
+                return got == expected
+
+            wait_until(is_so, lambda: f"{expected}, got {got}")
+
+        look(high=3, normal=10, low=0, backlog_sendable=0, window_used_requests=2, window_limit_requests=7)
+        wait_until(lambda: metrics_of(worker).one("herald_oldest_ready_age_seconds", priority="high") > 0, "an age")
+        stand.redis.call("DEL", flow.KEY + "hold")
+        flow.wait_sent(stand, 7)
+        look(high=0, normal=8, backlog_sendable=0, window_used_requests=7, hold_seconds=0)
+
+
+def test_what_a_gateway_counts_is_what_its_clients_saw():
+    with Stand() as stand:
+        stand.sandbox()
+        gateway = stand.gateway()
+        with Client(gateway.port, stand.token) as client:
+            statuses = [client.post("/v1/messages", item).status for item in (message(1), message(1), {"id": "x"}, message(2))]
+            statuses += [client.get("/v1/nothing").status, client.get("/v1/messages/m1").status]
+            status = client.get("/v1/status").json["gateway"]
+        with Client(gateway.port, "wrong") as client:
+            statuses += [client.post("/v1/messages", message(3)).status]
+        equal(statuses, [202, 202, 422, 202, 404, 200, 401], "statuses")
+        found = metrics_of(gateway)
+        rows = {("/v1/messages", "202"): 3, ("/v1/messages", "422"): 1, ("/v1/messages", "401"): 1,
+                ("/v1/messages/{}", "200"): 1, ("other", "404"): 1, ("/v1/status", "200"): 1}
+        equal(found.by("herald_gateway_requests_total", "endpoint", "status", some=True), rows, "requests")
+        equal(found.sum("herald_gateway_request_seconds_count"), 8, "times")
+        results = {"accepted": 2, "repeated": 1, "refused": 1, "put_off": 0}
+        equal(found.by("herald_gateway_messages_total", "result"), {(name,): n for name, n in results.items()}, "messages")
+        equal({name: status[f"messages_{name}"] for name in results}, results, "the same in /v1/status")
+        equal(found.one("herald_ready_messages", priority="normal"), 2, "backlog")
+
+
+def test_webhooks_are_counted_by_what_became_of_them():
+    with Stand() as stand:
+        gateway = stand.gateway(env={"GENESYS_WEBHOOK_SECRET": "a-secret-of-the-webhook-0123456789"})
+        with Client(gateway.port) as client:
+            refused = client.post("/webhooks/genesys-messaging", {"id": "e1"}, headers={"X-Genesys-Signature": "sha256=00"})
+        equal(refused.status, 401, "status")
+        equal(metrics_of(gateway).one("herald_gateway_receipts_total", outcome="bad_signature"), 1, "bad signatures")
+
+
+def test_without_Redis_the_own_numbers_are_there_and_those_of_Redis_are_not():
+    with Stand() as stand:
+        stand.sandbox()
+        pair = both(stand)
+        for process, _ in pair:
+            assert "herald_ready_messages" in metrics_of(process).names
+        stand.redis.stop()
+        for process, _ in pair:
+            wait_until(lambda: metrics_of(process).one("herald_redis_up") == 0, "herald_redis_up to be 0")
+            found = metrics_of(process)
+            assert "herald_ready_messages" not in found.names, "depths of a Redis that is away"
+            assert "process_cpu_seconds_total" in found.names
+
+
+def test_every_metric_of_the_table_is_shown_and_no_other():
+    documented = re.findall(r"^\| `(\w+)` \| \w+ \| (both|worker|gateway) \|", (ROOT / "docs/metrics.md").read_text(), re.M)
+    assert len(documented) > 40, documented
+    with Stand() as stand:
+        stand.sandbox()
+        worker, gateway = stand.worker("--rate", "300/60s").wait_ready(), stand.gateway()
+        with Client(gateway.port, stand.token) as client:
+            client.post("/v1/messages", message(1))
+        flow.wait_sent(stand, 1)
+        for process, kind in ((worker, "worker"), (gateway, "gateway")):
+            expected = {name for name, of in documented if of in ("both", kind)}
+            equal(metrics_of(process).names, expected, f"metrics of the {kind}")
+
+
+def test_docs_metrics_md_is_what_herald_metrics_prints():
+    done = subprocess.run([program("herald"), "metrics", "--markdown"], capture_output=True, timeout=30 * SLOWNESS, check=True)
+    equal((ROOT / "docs/metrics.md").read_text(), done.stdout.decode(), "docs/metrics.md")
+
+
+def test_every_reason_of_the_wire_format_is_counted_by_its_name():
+    section = (ROOT / "docs/wire-format.md").read_text().partition("### Reasons")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|(?!.*never a dead letter)", section, re.M))
+    with Stand() as stand:
+        stand.sandbox()
+        found = metrics_of(stand.worker().wait_ready())
+        equal({reason for (reason,) in found.by("herald_dead_letters_total", "reason")}, documented | {"other"}, "reasons")
 
 
 def start(name, stand, **env):

@@ -149,7 +149,7 @@ def test_what_is_in_redis_does_not_steer_the_terminal():
 def test_the_JSON_of_status_has_stable_fields():
     with Stand() as stand:
         fields = {"org", "accepted", "places", "ready", "sum", "uncounted", "balanced", "due_in_ms", "window_used",
-                  "hold", "polled", "audit", "counters", "workers"}
+                  "hold", "polled", "callbacks", "audit", "counters", "workers"}
         equal(set(stand.status()), fields, "fields")
 
 

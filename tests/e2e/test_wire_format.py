@@ -2,6 +2,7 @@
 """docs/wire-format.md and docs/envelope.schema.json against the programs: the contract says what is, and all of it."""
 
 import copy
+import hashlib
 import json
 import pathlib
 import re
@@ -17,6 +18,9 @@ from tap import equal
 DOCS = (ROOT / "docs" / "wire-format.md").read_text()
 SCHEMA = json.loads((ROOT / "docs" / "envelope.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+AUDIT = json.loads((ROOT / "docs" / "audit.schema.json").read_text())
+ENTRY = jsonschema.Draft202012Validator(AUDIT)
+LINE = jsonschema.Draft202012Validator({"$ref": "#/$defs/line", "$defs": AUDIT["$defs"]})
 READY = "herald:{default}:ready"
 DEAD = "herald:{default}:dead:letters"
 DELAYED = "herald:{default}:delayed"
@@ -262,6 +266,24 @@ def test_dead_letters_and_audit_entries_are_as_documented():
         equal([entry["outcome"] for entry in entries].count("sent"), 1, "sent")
         assert "555" not in "".join(entry.get("to", "") for entry in entries), entries
         documented(*(json.loads(text) for text in examples("audit")))
+        for entry in entries + [json.loads(text) for text in examples("audit")]:
+            ENTRY.validate(entry)
+
+
+def test_the_line_of_the_docs_is_one_and_the_schemas_refuse_what_is_none():
+    [text] = examples("line")
+    line = json.loads(text)
+    LINE.validate(line)
+    ENTRY.validate(line["entry"])
+    equal(line["sha256"], hashlib.sha256(text[:-77].encode()).hexdigest(), "sha256 of all but the last 77 bytes")
+    documented(line)
+    with Stand() as stand:
+        equal(stand.herald("audit", "verify", stand.write("line.jsonl", text + "\n"), "--json").json["lines"], 1, "lines")
+    for entry in ({}, {"at": 1}, {"at": 1, "what": "dance"}, {"at": 1, "what": "pause", "actor": "cli:a"}, {**line["entry"], "text": "x"},
+                  {**line["entry"], "actor": "someone"}):
+        assert not ENTRY.is_valid(entry), entry
+    for changes in ({"seq": 0}, {"prev": "x"}, {"raw": ["e", ""]}, {"more": 1}):
+        assert not LINE.is_valid({**line, **changes}), changes
 
 
 def test_what_the_command_line_writes_fits_the_schema():

@@ -166,7 +166,7 @@ def test_under_hold_an_unknown_outcome_ends_the_message_and_it_is_in_the_ledger_
 
 
 def test_under_resend_an_unknown_outcome_is_tried_again_and_its_history_says_unknown():
-    with sending(message(1), script=[step("reset-after")], flags=("--retry-base", "1h")) as (stand, sandbox, _):
+    with sending(message(1), script=[step("reset-after")], flags=("--retry-base", "1h", "--retry-cap", "1h")) as (stand, sandbox, _):
         wait_until(lambda: flow.delayed(stand), "the message to be put off")
         [envelope] = flow.delayed(stand)
         assert envelope["herald"]["history"][0]["unknown"], envelope

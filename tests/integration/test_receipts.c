@@ -318,12 +318,22 @@ static void run_order(struct fixture *fixture, const int order[EVENTS], int answ
         assert_int_equal(result.answers[i], i < answer_at ? 'e' : '1');
 }
 
-/* The audit tells which came early: those have no id. So it is compared apart. */
-static void look_without_audit(struct fixture *fixture, char out[LOOK_MAX])
+/* The audit tells which came early: those have no id, and an opt-out among them suppresses when the answer comes, which
+ * is an entry of its own. So it is compared apart. */
+static void look_without_audit(struct fixture *fixture, bool has_early_opt_out, char out[LOOK_MAX])
 {
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), EVENTS + 1);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), EVENTS + 1 + has_early_opt_out);
     (void)ask(fixture, "DEL", KEY ":audit", NULL);
     look(fixture, out);
+}
+
+static bool is_early(const int order[EVENTS], int event, int answer_at)
+{
+    for (int i = 0; i < answer_at; i++) {
+        if (order[i] == event)
+            return true;
+    }
+    return false;
 }
 
 static void test_receipts_in_every_order_before_and_after_the_answer_come_to_the_same_end(void **state)
@@ -346,7 +356,7 @@ static void test_receipts_in_every_order_before_and_after_the_answer_come_to_the
         for (int answer_at = 0; answer_at <= EVENTS; answer_at++) {
             for (int in_batches = 0; in_batches < 2; in_batches++, sequences++) {
                 run_order(fixture, order, answer_at, in_batches);
-                look_without_audit(fixture, found);
+                look_without_audit(fixture, is_early(order, 5, answer_at), found);
                 if (strcmp(found, expected) != 0)
                     fail_msg("order %d%d%d%d%d%d, answer at %d, batches %d:\n%s\n---\n%s", order[0], order[1], order[2],
                              order[3], order[4], order[5], answer_at, in_batches, found, expected);

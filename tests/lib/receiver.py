@@ -27,10 +27,12 @@ class Delivery:
 
 class Receiver:
     """with Receiver() as receiver: ... `answers` are the statuses of the next requests, then always 200. An answer may
-    be an Event instead: the request waits until it is set and gets none."""
+    be an Event instead: the request waits until it is set and gets none. Or a function, which is handed the handler and
+    answers itself. `always` is what comes after them. `port` 0: any."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, always=200, port=0):
         self._answers = list(answers)
+        self._always = always
         self._deliveries = []
         self._lock = threading.Lock()
         self._hanging = []
@@ -49,7 +51,7 @@ class Receiver:
             request_queue_size = 512
             daemon_threads = True
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     def __enter__(self):
@@ -68,6 +70,10 @@ class Receiver:
         return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
 
     @property
+    def port(self):
+        return self._server.server_address[1]
+
+    @property
     def deliveries(self):
         with self._lock:
             return list(self._deliveries)
@@ -76,6 +82,13 @@ class Receiver:
         """What the next requests are answered with, after what was asked for before."""
         with self._lock:
             self._answers += answers
+
+    def answer_always(self, answer):
+        """What comes after the answers that were asked for; those that hang are let go without one."""
+        with self._lock:
+            self._always = answer
+            for event in self._hanging:
+                event.set()
 
     def wait(self, count, seconds=15):
         """The deliveries, once there are so many."""
@@ -88,12 +101,16 @@ class Receiver:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         with self._lock:
             self._deliveries.append(Delivery(handler.path, handler.headers, body))
-            answer = self._answers.pop(0) if self._answers else 200
+            answer = self._answers.pop(0) if self._answers else self._always
             if isinstance(answer, threading.Event):
                 self._hanging.append(answer)
         if isinstance(answer, threading.Event):
             answer.wait()
             handler.close_connection = True
+            return
+        if callable(answer):
+            handler.close_connection = True
+            answer(handler)
             return
         handler.send_response(answer)
         handler.send_header("Content-Length", "0")

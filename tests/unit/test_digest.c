@@ -121,6 +121,10 @@ static void base64_is_that_of_the_rfc(void **state)
         buf_init(&buf, 100);
         base64_add(&buf, base64_cases[i].bytes, base64_cases[i].len);
         assert_string_equal(buf_str(&buf), base64_cases[i].base64);
+        buf_reset(&buf);
+        assert_true(base64_decode(&buf, base64_cases[i].base64, strlen(base64_cases[i].base64)));
+        assert_int_equal(buf.len, base64_cases[i].len);
+        assert_memory_equal(buf_str(&buf), base64_cases[i].bytes, buf.len);
         buf_clear(&buf);
     }
 }
@@ -132,12 +136,33 @@ static void base64_of_many_bytes_is_padded_only_at_the_end(void **state)
     (void)state;
     memset(bytes, 'a', sizeof(bytes));
     for (size_t len = 1; len <= sizeof(bytes); len++) {
-        struct buf buf;
+        struct buf buf, back;
 
         buf_init(&buf, 1000);
         base64_add(&buf, bytes, len);
         assert_int_equal(buf.len, (len + 2) / 3 * 4);
         assert_int_equal(strcspn(buf_str(&buf), "="), buf.len - (3 - len % 3) % 3);
+        buf_init(&back, sizeof(bytes));
+        assert_true(base64_decode(&back, buf.data, buf.len));
+        assert_int_equal(back.len, len);
+        assert_memory_equal(back.data, bytes, len);
+        buf_clear(&back);
+        buf_clear(&buf);
+    }
+}
+
+static void what_is_no_base64_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "Z", "Zg", "Zg=", "=", "====", "Z===", "Zg==Zg==", " Zg==", "Zg==\n", "Zm8-", "Zm_v"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct buf buf;
+
+        buf_init(&buf, 100);
+        if (base64_decode(&buf, bad[i], strlen(bad[i])) || buf.len > 0)
+            fail_msg("%s was taken", bad[i]);
         buf_clear(&buf);
     }
 }
@@ -150,6 +175,7 @@ int main(void)
         cmocka_unit_test(macs_are_those_of_the_rfc),
         cmocka_unit_test(base64_is_that_of_the_rfc),
         cmocka_unit_test(base64_of_many_bytes_is_padded_only_at_the_end),
+        cmocka_unit_test(what_is_no_base64_is_refused),
     };
 
     return cmocka_run_group_tests_name("digest", tests, NULL, NULL);

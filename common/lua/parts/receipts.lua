@@ -5,7 +5,8 @@ local ranks = {queued = 1, sent = 2, delivered = 3, read = 4, failed = 5}
 -- the same whatever the order; of a failure the code of the earliest (of two at once the greater text). Answers whether
 -- the state is news, and what was known before. A key that is no hash is left alone.
 local function hear(hash, state, at, code, keep_ms)
-  local was = redis.pcall('HMGET', hash, 'delivery', state .. '_at', 'failure', 'delivered_at', 'read_at', 'state', 'at', 'channel', 'template')
+  local was = redis.pcall('HMGET', hash, 'delivery', state .. '_at', 'failure', 'delivered_at', 'read_at', 'state', 'at', 'channel', 'template',
+    'callback')
   if was.err then return false end
   local before, fields = tonumber(was[2]), {}
   if ranks[state] > (ranks[was[1]] or 0) then fields = {'delivery', state} end
@@ -38,6 +39,7 @@ local function apply(id, campaign, state, at, code, keep_ms, now)
   report_receipt(was, campaign, state, at, now)
   count('counts', 'receipt:' .. state, 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'receipt:' .. state, 1) end
+  if was[10] then tell(was[10], 'receipt.' .. state, id, int(at), {'campaign', campaign, 'state', state, 'code', code}) end
 end
 -- Id, campaign and person of what a link holds; nothing when there is no link.
 local function linked(link)
