@@ -47,6 +47,7 @@ struct command {
     X(enqueue)                                                                                                         \
     X(status)                                                                                                          \
     X(report)                                                                                                          \
+    X(reconcile)                                                                                                       \
     X(dead_list)                                                                                                       \
     X(dead_show)                                                                                                       \
     X(dead_export)                                                                                                     \

@@ -10,10 +10,12 @@
 #include "producer/command.h"
 #include "producer/report_own.h"
 #include "producer/report_print.h"
+#include "producer/report_provider.h"
+#include "producer/webhooks.h"
 
 struct options {
     int64_t days;
-    char *from, *to, *campaign, *by, *format, *export;
+    char *from, *to, *campaign, *by, *format, *export, *source;
     bool is_json;
 };
 
@@ -34,6 +36,11 @@ static const struct option rows[] = {
      .help =
          "a row for each message besides: CSV when FILE ends so or with --format csv, else JSON lines; - for standard "
          "output, instead of the report"},
+    {"source", NULL, OPTION_TEXT, .offset = offsetof(struct options, source), .fallback = "herald",
+     .choices = "herald|genesys|messages|analytics", .value = "WHOSE",
+     .help =
+         "herald: what it has counted itself; genesys: what Genesys says, by the tutorial's messages or else the real "
+         "analytics; messages, analytics: that one"},
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "the same as --format json"},
 };
 
@@ -53,6 +60,18 @@ static void print(const struct options *options, const struct report_heading *he
         report_print_csv(report);
     else
         report_print_table(heading, report);
+}
+
+static int gather(const struct command_call *call, struct report_heading *heading, struct report *report,
+                  struct report_rows *export, struct reason *why)
+{
+    const struct options *options = call->options;
+    enum provider_source source;
+
+    if (!provider_source_find(options->source, &source))
+        return report_own(call->settings, &heading->range, report, export, why);
+    heading->source = "genesys";
+    return report_provider(call->settings, source, &heading->range, report, export, why);
 }
 
 /* Closes the file, whatever came before; returns what came first. */
@@ -84,14 +103,16 @@ static enum exit_status run_command(const struct command_call *call)
     if (rc == 0 && options->export)
         rc = report_rows_open(&export, options->export, strcmp(options->format, "csv") == 0, &why);
     if (rc == 0)
-        rc = report_own(call->settings, &heading.range, report, export, &why);
+        rc = gather(call, &heading, report, export, &why);
     rc = finish_export(export, rc, &why);
     report_finish(report);
     if (rc == 0 && !(options->export && strcmp(options->export, "-") == 0))
         print(options, &heading, report);
     report_clear(report);
     free(report);
-    return rc == 0 ? EXIT_DONE : command_fail(rc, &why);
+    if (rc == 0)
+        return EXIT_DONE;
+    return strcmp(heading.source, "genesys") == 0 ? webhooks_fail(rc, &why) : command_fail(rc, &why);
 }
 
 const struct command command_report = {
@@ -102,6 +123,7 @@ const struct command command_report = {
             "`read`\n"
             "and `failed` in the hour in which their message was sent. The success rate is how many of those whose\n"
             "delivery has ended were delivered, the delivery rate how many of all that were sent.\n",
+    .programs = SETTINGS_GENESYS,
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .options_size = sizeof(struct options),

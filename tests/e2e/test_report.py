@@ -243,5 +243,81 @@ def test_rows_are_streamed_in_little_memory():
         assert "cmdstat_keys" not in used and "cmdstat_scan" not in used, used
 
 
+def sent_by_genesys(stand, count):
+    """So many messages of the three routes in the stand-in's ledger, by a worker."""
+    whatsapp = {"payload": {"channelType": "messaging:whatsapp", "from": {"address": "whatsapp:+15550001234"},
+                            "to": [{"address": "whatsapp:+15559998765"}], "content": {"type": "text", "text": "Hello"},
+                            "metadata": {"consentVerified": True}}}
+    push(stand, *[message(number) for number in range(count - 1)], whatsapp)
+    stand.worker(*QUICK)
+    stand.wait_drained()
+
+
+def test_what_genesys_says_is_read_page_by_page_from_either_api():
+    with Stand() as stand:
+        stand.sandbox("--sent-after", "5ms", "--delivered-after", "5ms", "--read", "0", "--undelivered", "0")
+        sent_by_genesys(stand, 231)
+        for source in ("genesys", "messages", "analytics"):
+            count = 230 if source == "analytics" else 231  # the tutorial's message is in no conversation
+            before = stand.genesys.summary()["calls"]
+            answer = report(stand, "--source", source, "--by", "channel")
+            equal(answer["source"], "genesys")
+            equal(answer["total"]["sent"], count, source)
+            equal(answer["total"]["delivered"], count, source)
+            equal({name: row["sent"] for name, row in rows(answer).items()},
+                  {"sms": 230} if source == "analytics" else {"sms": 230, "whatsapp": 1}, source)
+            equal(answer["metrics"]["successRate"], "100.00%")
+            equal(stand.genesys.summary()["calls"] - before, 3, "pages of a hundred")
+            if source != "analytics":
+                equal(answer["total"]["enqueue_to_sent_ms"]["count"], 231)
+            _, text = export(stand, f"{source}.jsonl", "--source", source)
+            found = [json.loads(line) for line in text.splitlines()]
+            equal(len({row["messageId"] for row in found}), count)
+            equal({row["status"] for row in found}, {"delivered"})
+            assert "555" not in "".join(row["channelType"] + row.get("reason", "") for row in found)
+        equal(report(stand, "--source", "genesys", "--from", "3d", "--to", "2d")["total"]["sent"], 0)
+        # An organisation of the real API has no such listing.
+        stand.genesys.script([{"match": {"route": "report"}, "do": "404", "times": 1}])
+        equal(report(stand, "--source", "genesys")["total"]["sent"], 230)
+        equal(stand.herald("report", "--source", "genesys", "--by", "template").status, 2)
+
+
+def test_asking_genesys_keeps_to_the_window_and_takes_its_refusals():
+    with Stand() as stand:
+        # What the stand-in sees is later than the grants by as much as the requests' ways differ.
+        stand.sandbox("--observe-window", f"{1000 - 100 * SLOWNESS}ms", "--sent-after", "5ms", "--delivered-after", "5ms")
+        push(stand, *[message(number) for number in range(160)])
+        worker = stand.worker("--rate", "40/1s", *QUICK)
+        while stand.genesys.summary()["accepted"] < 160:  # beside the messages, which are not held up
+            report(stand, "--source", "genesys", "--rate", "40/1s")
+        summary = stand.genesys.summary()
+        assert summary["max_in_window"] <= 40, summary
+        assert summary["calls"] >= 2, summary
+        equal(report(stand, "--source", "genesys", "--rate", "40/1s")["total"]["sent"], 160)
+        worker.terminate()
+        stand.genesys.script([{"match": {"route": "report"}, "do": "429", "retry_after": 1, "times": 1},
+                              {"match": {"route": "report"}, "do": "401", "times": 1}])
+        tokens = stand.genesys.summary()["tokens_issued"]
+        started = time.monotonic()
+        result = stand.herald("report", "--source", "genesys", "--json", check=True)
+        assert time.monotonic() - started >= 1 and "asks to wait 1 s" in result.err, result.err
+        equal(stand.genesys.summary()["tokens_issued"] - tokens, 2, "tokens")
+        for step, status, words in (
+            ({"do": "403"}, 1, "messaging:messages:read"),
+            ({"do": "500"}, 4, "500"),
+            ({"do": "400"}, 1, "400"),
+            ({"do": "huge"}, 1, "answers more than"),
+        ):
+            stand.genesys.script([{"match": {"route": "report"}, "times": 0, **step}])
+            result = stand.herald("report", "--source", "genesys")
+            equal(result.status, status, result.describe())
+            assert words in result.err, result.err
+        stand.genesys.script([])
+        result = stand.herald("report", "--source", "genesys", env={"GENESYS_CLIENT_SECRET": "wrong"})
+        equal(result.status, 1, result.describe())
+        stand.genesys.config(outage=True)
+        equal(stand.herald("report", "--source", "genesys").status, 4)
+
+
 if __name__ == "__main__":
     tap.run(globals())

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/store_dead.h"
+#include "common/store_poll.h"
 #include "common/store_receipt.h"
 #include "producer/report_groups.h"
 #include "tests/lib/store_fixture.h"
@@ -441,6 +442,109 @@ static void test_every_key_ends_by_itself(void **state)
         3);
 }
 
+/* --- settling --- */
+
+static enum store_letter_settled settle_letter(struct fixture *fixture, const struct store_letter *letter,
+                                               const char *provider)
+{
+    const struct audit_by by = {.actor = "cli:test", .reason = "Genesys has it"};
+    const struct store_settled_letter item = {
+        .letter = letter,
+        .template_name = "appointment",
+        .person = "sms:+13175550199",
+        .provider_id = provider,
+        .conversation_id = "c1",
+        .sent_at_ms = clock_wall_ms() - 100,
+        .delivery = "",
+    };
+    enum store_letter_settled settled = STORE_LETTER_TAKEN_AWAY;
+    struct reason why = {""};
+
+    if (store_dead_settle(fixture->store, &item, &by, &settled, PATIENCE_MS, &why) != 0)
+        fail_msg("%s", why.text);
+    return settled;
+}
+
+static struct store_letter letter_of(struct fixture *fixture, const char *id)
+{
+    struct store_letter letter;
+    struct reason why = {""};
+
+    assert_int_equal(store_dead_find(fixture->store, id, &letter, PATIENCE_MS, &why), 0);
+    return letter;
+}
+
+static void test_a_settled_letter_is_sent_once_and_the_sum_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message message = message_of(0);
+    struct store_letter letter;
+    struct report_counts counts;
+    char ticket[32];
+
+    hand_out(fixture, &message, ticket);
+    hear(fixture, &message, 0, DELIVERY_DELIVERED); /* before anybody knows whose it is */
+    die(fixture, &message, ticket);
+    assert_sum(fixture, 1);
+    letter = letter_of(fixture, message.id);
+    for (int i = 0; i < 3; i++) { /* the answers to the first two were lost */
+        assert_int_equal(settle_letter(fixture, &letter, "p"), STORE_LETTER_SETTLED);
+        assert_sum(fixture, 1);
+        assert_int_equal(counted(fixture, "sent"), 1);
+        assert_int_equal(counted(fixture, "dead"), 0);
+        assert_int_equal(counted(fixture, "settled"), 1);
+    }
+    assert_int_equal(counted(fixture, "receipt:delivered"), 1);
+    hear(fixture, &message, 0, DELIVERY_READ); /* and what comes later finds it */
+    counts = total(fixture);
+    assert_int_equal(counts.sent, 1);
+    assert_int_equal(counts.dead, 1);
+    assert_int_equal(counts.delivered, 1);
+    assert_int_equal(counts.read, 1);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":dead:letters", NULL), 0);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":dead:index", NULL), 0);
+}
+
+static void test_a_letter_that_is_gone_or_whose_message_is_another_ones_is_not_settled(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message one = message_of(0), other = message_of(1);
+    struct store_letter letter;
+    char ticket[32], before[64], after[64];
+
+    hand_out(fixture, &other, ticket);
+    answer(fixture, &other, ticket, 0); /* "p" is its message */
+    hand_out(fixture, &one, ticket);
+    die(fixture, &one, ticket);
+    letter = letter_of(fixture, one.id);
+    snapshot(fixture, before);
+    assert_int_equal(settle_letter(fixture, &letter, "p"), STORE_LETTER_CLAIMED);
+    snapshot(fixture, after);
+    assert_string_equal(before, after);
+    replay(fixture, &one);
+    snapshot(fixture, before);
+    assert_int_equal(settle_letter(fixture, &letter, "another"), STORE_LETTER_TAKEN_AWAY);
+    snapshot(fixture, after);
+    assert_string_equal(before, after);
+}
+
+static void test_a_command_gets_grants_of_the_window_and_waits_when_it_is_full(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct rate rate = {20, 60000}, quick = {20, 400};
+    struct reason why = {""};
+
+    for (int i = 0; i < 18; i++) /* a tenth is left for messages that come */
+        assert_int_equal(store_take_grant(fixture->store, &rate, 10, PATIENCE_MS, &why), 0);
+    assert_int_equal(ask(fixture, "ZCARD", KEY ":window", NULL), 18);
+    assert_int_equal(store_take_grant(fixture->store, &rate, 10, 1, &why), ERR_LIMIT);
+    assert_int_equal(store_take_grant(fixture->store, &quick, 10, PATIENCE_MS, &why), 0); /* when they are too old */
+    assert_int_equal(store_take_grant(fixture->store, &UNLIMITED, 10, 1, &why), 0);
+    store_hold(fixture->store, 60000, "paused");
+    assert_int_equal(store_take_grant(fixture->store, &rate, 10, 1, &why), ERR_LIMIT);
+    assert_non_null(strstr(why.text, "herald status"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +555,9 @@ int main(void)
         TEST(test_a_template_that_cannot_be_a_name_is_one_of_the_others),
         TEST(test_keys_of_a_wrong_type_cost_the_counts_and_nothing_else),
         TEST(test_every_key_ends_by_itself),
+        TEST(test_a_settled_letter_is_sent_once_and_the_sum_stays),
+        TEST(test_a_letter_that_is_gone_or_whose_message_is_another_ones_is_not_settled),
+        TEST(test_a_command_gets_grants_of_the_window_and_waits_when_it_is_full),
     };
 
     return run_store_tests("report", tests, COUNT_OF(tests));
