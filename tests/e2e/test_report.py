@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import pathlib
+import resource
 import sys
 import time
 
