@@ -181,7 +181,7 @@ def test_every_kind_of_entry_is_what_the_schema_says_and_says_who_did_it():
             LINE.validate(line)
             ENTRY.validate(line["entry"])
         entries = [line["entry"] for line in found]
-        kinds = set(SCHEMA["$defs"]["entry"]["properties"]["what"]["enum"]) - {"callback_replay", "callback_purge"}
+        kinds = set(SCHEMA["$defs"]["entry"]["properties"]["what"]["enum"]) - {"settle", "callback_replay", "callback_purge"}
         equal({entry["what"] for entry in entries}, kinds, "kinds")
         handed = [(entry["actor"].partition(":")[0], entry.get("campaign"), entry.get("count", len(entry.get("ids", ()))))
                   for entry in entries if entry["what"] == "enqueue"]
