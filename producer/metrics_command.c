@@ -78,6 +78,7 @@ static void print_markdown(void)
         "  many as the rate window has free at this moment (`herald_window_limit_requests` less\n"
         "  `herald_window_used_requests`), 0 while the organisation is paused. It is near 0 while the window is full,\n"
         "  however much waits, because more workers would not send more.\n"
+        "- deploy/ has what goes with them: `prometheus.yml`, `alerts.yml` with its tests, `grafana-dashboard.json`.\n"
         "- Counters begin at 0 with the program. What was ever sent, over all workers, is in `herald status`.\n\n"
         "| metric | type | of | labels | what |\n| --- | --- | --- | --- | --- |\n");
     for (int i = 0; i < METRIC_COUNT; i++) {

@@ -95,7 +95,8 @@ void crew_lose_lease(struct crew *crew)
 
 void crew_note_audit(struct crew *crew, bool is_full)
 {
-    int64_t now_ms = clock_mono_ms(), said_ms;
+    int64_t now_ms = clock_mono_ms();
+    long long said_ms; /* as atomics want it */
 
     if (atomic_exchange(&crew->is_audit_full, is_full) == is_full)
         return;

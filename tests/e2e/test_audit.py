@@ -10,18 +10,25 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
+import jsonschema
 import tap
-from flow import KEY, QUICK, messages, push
-from stand import BUILD, SLOWNESS, Process, Stand, wait_until
+from flow import KEY, QUICK, message, messages, push
+from http_client import Client
+from stand import BUILD, ROOT, SLOWNESS, Process, Stand, wait_until
 from tap import equal
 
+SCHEMA = json.loads((ROOT / "docs" / "audit.schema.json").read_text())
+ENTRY = jsonschema.Draft202012Validator(SCHEMA)
+LINE = jsonschema.Draft202012Validator({"$ref": "#/$defs/line", "$defs": SCHEMA["$defs"]})
 STREAM = KEY + "audit"
 START = "0" * 64
 NOON = 1768478400000  # 15 January 2026, 12:00 UTC
 DAY = 24 * 3600 * 1000
+LEASE = ("--lease", "1s", "--timeout", "900ms")
 
 
 def export(stand, *arguments, to=None, status=0, **options):
@@ -108,6 +115,86 @@ def test_every_entry_becomes_a_line_that_goes_on_from_the_one_before():
         equal((checked["ok"], checked["lines"], checked["last_sha256"]), (True, 50, found[-1]["sha256"]), "verify")
         equal(export(stand).json["exported"], 0, "exported again")
         equal(len(lines_of(exported(stand))), 50, "lines after a second export")
+
+
+PEOPLE = "to,name,consentVerified\n+13175550191,Ann,true\n+13175550192,Bob,true\n"
+TEMPLATE = {"name": "ready", "channel": "sms", "from": "+13175550100", "default_language": "en", "texts": {"en": "Hello {{name}}"}}
+
+
+def receipt(client, provider, status, **data):
+    event = {"id": f"{provider}-{status}", "type": "messaging:messages:updated", "data": {"messageId": provider, "status": status, **data}}
+    answer = client.post("/webhooks/genesys-messaging", json.dumps(event).encode(), headers={"Content-Type": "application/json"})
+    equal(answer.status, 200, f"receipt {status}")
+
+
+def make_every_kind(stand):
+    """What people, services and workers can do to a message, a campaign and a person."""
+    sandbox = stand.sandbox()
+    sandbox.script([{"match": {"to": flow.number(2)}, "times": 0, "do": "400", "code": "x", "message": "no"},
+                    {"match": {"to": flow.number(3)}, "times": 1, "do": "503"}])
+    gateway = stand.gateway("--webhook-signatures", "off")
+    people, template = stand.write("people.csv", PEOPLE), stand.write("t.json", json.dumps(TEMPLATE))
+    stand.herald("campaign", "send", "--template", template, "--recipients", people, "--campaign", "sent", check=True)
+    stand.herald("enqueue", stdin=json.dumps(message(1)) + "\n", check=True)
+    with Client(gateway.port, stand.token) as client:
+        for item in messages(3, first=2, campaign="spring"):
+            equal(client.post("/v1/messages", item).status, 202, "accepted")
+        query = urllib.parse.urlencode({"campaign": "uploaded", "template": json.dumps(TEMPLATE)})
+        answer = client.post("/v1/campaigns?" + query, people.read_bytes(), headers={"Content-Type": "text/csv"})
+        equal(answer.status, 202, answer.body)
+        push(stand, b"{}", message(5, payload={"toAddress": "+13175550199", "textBody": ""}))
+        receipt(client, "early-1", "failed", errorCode="RecipientOptedOut")
+        worker = stand.worker("--worker-id", "w-1", *LEASE, *QUICK)
+        flow.wait_settled(stand, 10)
+        provider = flow.state(stand, "m1")["provider_id"]
+        receipt(client, provider, "delivered")
+        receipt(client, provider, "failed", errorCode="RecipientOptedOut")
+        worker.terminate()
+        for action in ("pause", "resume"):
+            stand.herald("campaign", action, "spring", check=True)
+        equal(client.post("/v1/campaigns/spring/cancel").status, 200, "cancelled")
+    stand.herald("dead", "replay", "m2", check=True)
+    stand.herald("dead", "purge", "--filter", "reason=field_missing", "--reason", "nonsense", "--yes", check=True)
+    for action in ("add", "remove"):
+        stand.herald("suppress", action, "sms:+13175550198", "--reason", "asked", check=True)
+
+
+def lose_a_worker(stand):
+    """Two messages in the hands of a worker that is killed: one goes back on its list, one is buried."""
+    stand.sandbox("--latency", "60s")
+    push(stand, message(21, campaign="autumn"), message(22, on_unknown="hold"))
+    flags = (*LEASE, "--threads", "1")
+    lost = stand.worker("--worker-id", "lost", *flags)
+    wait_until(lambda: stand.redis.call("HLEN", KEY + "inflight:lost") == 2, "the messages in its hands")
+    lost.kill()
+    stand.worker("--worker-id", "other", *flags)
+    wait_until(lambda: flow.audit(stand, "m21") and flow.audit(stand, "m22"), "both to be taken back")
+
+
+def test_every_kind_of_entry_is_what_the_schema_says_and_says_who_did_it():
+    with Stand() as stand:
+        make_every_kind(stand)
+        lose_a_worker(stand)
+        export(stand)
+        found = lines_of(exported(stand))
+        for line in found:
+            LINE.validate(line)
+            ENTRY.validate(line["entry"])
+        entries = [line["entry"] for line in found]
+        kinds = set(SCHEMA["$defs"]["entry"]["properties"]["what"]["enum"]) - {"callback_replay", "callback_purge"}
+        equal({entry["what"] for entry in entries}, kinds, "kinds")
+        handed = [(entry["actor"].partition(":")[0], entry.get("campaign"), entry.get("count", len(entry.get("ids", ()))))
+                  for entry in entries if entry["what"] == "enqueue"]
+        equal(sorted(handed, key=str), sorted([("cli", "sent", 2), ("cli", None, 1), ("gateway", None, 1), ("gateway", None, 1),
+                                               ("gateway", None, 1), ("gateway", "uploaded", 2)], key=str), "who enqueued what")
+        equal({entry["actor"] for entry in entries if entry["what"] in ("attempt", "bury")} - {"worker:other"}, {"worker:w-1"}, "workers")
+        reaped = {entry["id"]: entry for entry in entries if entry["what"] == "reap"}
+        equal({name: (entry["worker"], entry["outcome"], entry.get("campaign"), entry["channel"], entry["to"])
+               for name, entry in reaped.items()},
+              {"m21": ("lost", "redelivered", "autumn", "sms", "131******21"), "m22": ("lost", "dead", None, "sms", "131******22")}, "reaps")
+        equal([entry.get("suppressed", False) for entry in entries if entry["what"] == "receipt"], [False, False, True], "suppressions")
+        texts = json.dumps(entries)
+        assert "Hello" not in texts and "3175550191" not in texts and flow.number(1) not in texts, "a text or an address"
 
 
 def test_status_tells_of_the_exporter_and_of_what_waits_for_it():
@@ -200,6 +287,24 @@ def test_each_crash_between_the_disk_and_redis_is_made_good():
             export(stand)
             assert file.read_bytes() == whole, f"after a crash at byte {kept} with {junk!r}, {acknowledged} acknowledged"
             equal(waiting(stand), 0, "left in Redis")
+
+
+def test_files_that_were_damaged_behind_what_redis_knows_are_not_cut():
+    """An older copy of Redis, say: what follows its mark is far more than a crash leaves behind."""
+    with Stand() as stand:
+        add(stand, 10)
+        export(stand)
+        old = stand.redis.call("DUMP", KEY + "audit:export")
+        add(stand, 3000, ms=NOON + 100)
+        export(stand)
+        [file] = exported(stand)
+        lines = file.read_bytes().splitlines(keepends=True)
+        lines[2900] = lines[2900][:50] + b"x" + lines[2900][51:]
+        file.write_bytes(b"".join(lines))
+        stand.redis.call("RESTORE", KEY + "audit:export", 0, old, "REPLACE")
+        refused = export(stand, status=1)
+        assert "is damaged" in refused.err, refused.err
+        assert file.read_bytes() == b"".join(lines), "the file was changed"
 
 
 def test_a_torn_end_is_told_from_damage_and_cut_by_the_next_export():

@@ -512,6 +512,11 @@ class Stand:
         self._processes.append(worker)
         return worker
 
+    def adopt(self, process):
+        """Another program, which ends with the stand."""
+        self._processes.append(process)
+        return process
+
     @property
     def token(self):
         """Of the client `crm`, whom every gateway of the stand knows unless it is told others."""
