@@ -40,7 +40,12 @@ static const struct option rows[] = {
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
     {"audit-full", "HERALD_AUDIT_FULL", OPTION_TEXT, AT(audit_full), .fallback = "drop", .choices = "drop|stop",
-     .value = "WHAT", .help = "when it has so many: drop the oldest, or stop sending until they are exported"},
+     .value = "WHAT",
+     .help = "when it has so many: drop the oldest, or stop sending until they are exported; the same for "
+             "all programs of the org"},
+    {"report-keep", "HERALD_REPORT_KEEP", OPTION_DURATION, AT(report_keep_ms), .fallback = "400d", .min = DAY,
+     .max = 4000 * DAY, .value = "TIME",
+     .help = "how long days can be reported (hours: 40 days at most); the same for all programs of the org"},
 
     {"region", "GENESYS_REGION", OPTION_TEXT, AT(region), .fallback = "us-east-1", .value = "NAME", ASKS,
      .help = "region of the organisation, or its domain such as mypurecloud.de"},
@@ -64,7 +69,7 @@ static const struct option rows[] = {
      .programs = SETTINGS_WORKER | SETTINGS_GATEWAY, .help = "threads that send, or that serve"},
     {"in-flight", "HERALD_IN_FLIGHT", OPTION_NUMBER, AT(in_flight), .fallback = "64", .min = 1, .max = 4096,
      .value = "N", SENDS, .help = "requests under way at once, for each thread"},
-    {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", SENDS,
+    {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", ASKS,
      .help = "at most L requests in any W seconds, over all workers of the org; or unlimited"},
     {"sender-rate", "HERALD_SENDER_RATE", OPTION_RATE, AT(sender_rate), .fallback = "unlimited", .value = "L/Ws", SENDS,
      .help = "at most L requests in any W seconds from one sender address: a phone number has a speed of its own"},

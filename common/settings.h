@@ -15,6 +15,7 @@ struct settings {
     char *audit_full; /* drop or stop */
     int64_t keep_ms;
     int64_t dedup_ms, campaign_memory_ms;
+    int64_t report_keep_ms;
 
     char *region, *api_url, *login_url;
     char *client_id, *client_secret;

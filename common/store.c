@@ -87,6 +87,7 @@ int store_open(struct store **ret, const char *redis_url, const char *org, struc
         .dedup_ms = INT64_C(72) * 3600 * 1000,
         .campaign_memory_ms = INT64_C(30) * 24 * 3600 * 1000,
         .audit_max = 1000000,
+        .report_ms = INT64_C(400) * 24 * 3600 * 1000,
     };
     load_scripts(store);
     *ret = store;

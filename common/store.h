@@ -32,6 +32,7 @@ struct store_limits {
     int64_t campaign_memory_ms; /* whom a campaign has been sent to */
     int64_t audit_max;          /* entries of the audit stream */
     bool audit_stops;           /* when there are so many nothing is reserved any more, and none is cut off */
+    int64_t report_ms;          /* what reports count, by the day */
 };
 void store_set_limits(struct store *store, const struct store_limits *limits);
 
@@ -127,12 +128,14 @@ void store_fence(struct store *store, const char *worker, const char *prefix, in
 
 enum store_move { STORE_SENT, STORE_DEFER, STORE_BURY, STORE_RELEASE, STORE_MOVE_COUNT };
 
+#define STORE_TEMPLATE_MAX 64
+
 /* What reports and callbacks have to know of a message that ends; for sent and bury. */
 struct store_about {
     const char *channel;       /* "" when it is not known */
-    struct span template_name; /* may be absent */
+    struct span template_name; /* may be absent; over STORE_TEMPLATE_MAX bytes it is one of `(other)` */
     int64_t segments;          /* of an SMS; else 0 */
-    int64_t accepted_at_ms;
+    int64_t since_ms;          /* when it could be sent first: accepted, due or replayed; 0: not known */
     struct span callback;      /* the URL that its outcome is told to; may be absent */
     const struct trace *trace; /* that it belongs to; NULL or one without an id: none */
 };

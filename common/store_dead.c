@@ -258,3 +258,51 @@ void store_dead_take(struct store *store, struct store_take_run *run, const stru
     free(kind_of);
     request_submit(request);
 }
+
+/* --- settling --- */
+
+static void on_letter_settled(struct request *request, const struct redis_reply *reply)
+{
+    const char *text = redis_reply_text(reply, NULL);
+
+    *(char *)request->context = text ? *text : '\0';
+}
+
+int store_dead_settle(struct store *store, const struct store_settled_letter *item, const struct audit_by *by,
+                      enum store_letter_settled *ret, int64_t patience_ms, struct reason *why)
+{
+    const struct audit_action action = {
+        .what = "settle", .by = by, .at_ms = clock_wall_ms(), .campaign = item->letter->campaign, .count = -1};
+    struct request *request = request_script(store, SCRIPT_DEAD_SETTLE, true, on_letter_settled);
+    struct buf audit;
+    char answer = '\0';
+    int rc;
+
+    buf_init(&audit, AUDIT_ACTION_MAX);
+    audit_action_write(&action, &audit);
+    request->context = &answer;
+    request_text(request, item->letter->ticket);
+    request_number(request, store_limits(store)->keep_ms);
+    request_audit_max(request);
+    request_number(request, store_limits(store)->report_ms);
+    request_text(request, item->letter->id);
+    request_text(request, item->letter->reason);
+    request_text(request, item->letter->campaign);
+    request_text(request, item->letter->channel);
+    request_number(request, item->letter->at_ms);
+    request_text(request, item->template_name);
+    request_number(request, item->sent_at_ms);
+    request_text(request, item->provider_id);
+    request_text(request, item->conversation_id);
+    request_text(request, item->person);
+    request_text(request, item->delivery);
+    request_number(request, item->delivery_at_ms);
+    request_bytes(request, audit.data, audit.len);
+    request_submit(request);
+    buf_clear(&audit);
+    rc = store_finish(store, 0, patience_ms, why);
+    if (rc == 0 && answer == '\0')
+        return request_refused(why);
+    *ret = answer == 'y' ? STORE_LETTER_SETTLED : answer == 'c' ? STORE_LETTER_CLAIMED : STORE_LETTER_TAKEN_AWAY;
+    return rc;
+}

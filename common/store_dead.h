@@ -104,4 +104,25 @@ typedef void (*store_taken_fn)(void *context, int rc, const enum store_taken *an
 void store_dead_take(struct store *store, struct store_take_run *run, const struct store_take *items, size_t count,
                      store_taken_fn done, void *context);
 
+/* --- settling one of unknown outcome; may wait --- */
+
+struct store_settled_letter {
+    const struct store_letter *letter;
+    const char *template_name, *person;        /* "" when there is none */
+    const char *provider_id, *conversation_id; /* as Genesys has it; one of them may be "" */
+    int64_t sent_at_ms;
+    const char *delivery; /* a state that Genesys tells, or "" */
+    int64_t delivery_at_ms;
+};
+
+enum store_letter_settled {
+    STORE_LETTER_SETTLED,
+    STORE_LETTER_TAKEN_AWAY, /* replayed, purged or settled by somebody meanwhile */
+    STORE_LETTER_CLAIMED,    /* that message of Genesys is another one of ours */
+};
+
+/* One step: the letter leaves, its message is sent under those ids, counters and the audit go along. */
+int store_dead_settle(struct store *store, const struct store_settled_letter *item, const struct audit_by *by,
+                      enum store_letter_settled *ret, int64_t patience_ms, struct reason *why);
+
 #endif

@@ -93,6 +93,17 @@ static void on_settled(struct request *request, const struct redis_reply *reply)
     request->call.settled(request->context, redis_reply_error(reply) ? ERR_STATE : 0);
 }
 
+/* A name that can stand in a row of a report; reap.lua knows the same rule. */
+static struct span template_or_other(struct span name)
+{
+    static const char other[] = "(other)";
+    bool is_fine = name.len <= STORE_TEMPLATE_MAX;
+
+    for (size_t i = 0; is_fine && i < name.len; i++)
+        is_fine = (unsigned char)name.data[i] >= ' ' && name.data[i] != 0x7f && name.data[i] != '|';
+    return is_fine ? name : (struct span){other, sizeof(other) - 1};
+}
+
 /* Whom to tell: the URL, and in a line of its own the trace, which goes along with it from here on. */
 static void add_whom(struct request *request, const struct store_about *about)
 {
@@ -112,10 +123,12 @@ static void add_whom(struct request *request, const struct store_about *about)
 
 static void add_about(struct request *request, const struct store_about *about)
 {
+    const struct span template_name = template_or_other(about->template_name);
+
     request_text(request, about->channel);
-    request_bytes(request, about->template_name.data, about->template_name.len);
+    request_bytes(request, template_name.data, template_name.len);
     request_number(request, about->segments);
-    request_number(request, about->accepted_at_ms);
+    request_number(request, about->since_ms);
     add_whom(request, about);
 }
 
@@ -208,6 +221,8 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
         request_number(request, store_poll_times(store)->first_ms);
         request_number(request, store_poll_times(store)->age_ms);
     }
+    if (move == STORE_SENT || move == STORE_BURY)
+        request_number(request, store_limits(store)->report_ms);
     for (size_t i = 0; i < count; i++)
         moves[move].add(request, &items[i]);
     request_submit(request);

@@ -1,7 +1,12 @@
 #include "common/store_poll.h"
 
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
+#include "common/ids.h"
 #include "common/store_request.h"
 
 #define POLL_HEAD        5  /* numbers in front of the questions */
@@ -109,4 +114,46 @@ void store_poll_ends(struct store *store, const char *worker, const struct store
         request_bytes(request, ends[i].ended.data, ends[i].ended.len);
     }
     request_submit(request);
+}
+
+static void on_grant(struct request *request, const struct redis_reply *reply)
+{
+    *(int64_t *)request->context = !reply ? 1 : redis_reply_error(reply) ? -1 : redis_reply_integer(reply);
+}
+
+#define GRANT_PATIENCE_MS 10000 /* Redis may be away for so long */
+#define GRANT_LOOK_MS     1000  /* the longest wait between two looks: a pause may end early */
+
+int store_take_grant(struct store *store, const struct rate *rate, int64_t margin_ms, int64_t patience_ms,
+                     struct reason *why)
+{
+    const int64_t until_ms = clock_mono_ms() + patience_ms;
+
+    for (int64_t wait_ms = rate->limit > 0 ? 1 : 0; wait_ms != 0;) {
+        /* Never sent again by itself: a grant that was taken twice is lost for a window. */
+        struct request *request = request_script(store, SCRIPT_GRANT, false, on_grant);
+        char name[40];
+        int rc;
+
+        (void)snprintf(name, sizeof(name), "command/%016" PRIx64, random_u64());
+        request->context = &wait_ms;
+        request_text(request, name);
+        request_number(request, rate->limit);
+        request_number(request, rate->window_ms);
+        request_number(request, margin_ms);
+        request_submit(request);
+        rc = store_finish(store, 0, GRANT_PATIENCE_MS, why);
+        if (rc != 0)
+            return rc;
+        if (wait_ms < 0)
+            return request_refused(why);
+        if (wait_ms > 0 && clock_mono_ms() + wait_ms > until_ms) {
+            reason_set(why, "the org's window is full, or sending is paused, for longer than %lld s: herald status",
+                       (long long)(patience_ms / 1000));
+            return ERR_LIMIT;
+        }
+        if (wait_ms > 0)
+            (void)poll(NULL, 0, (int)(wait_ms < GRANT_LOOK_MS ? wait_ms : GRANT_LOOK_MS)); /* a signal ends it early */
+    }
+    return 0;
 }

@@ -65,4 +65,10 @@ void store_hold_polls(struct store *store, int64_t ms, const char *reason);
 /* As store_touch, for the ticket of a question. */
 void store_touch_poll(struct store *store, const char *worker, const char *ticket);
 
+/* For a command that asks Genesys something: takes a grant of the org's window out of the share of questions, waiting
+ * for it as long as that takes, but at most `patience_ms`; ERR_LIMIT then. The grant is used within `margin_ms`, or
+ * counts too early. */
+int store_take_grant(struct store *store, const struct rate *rate, int64_t margin_ms, int64_t patience_ms,
+                     struct reason *why);
+
 #endif

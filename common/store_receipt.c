@@ -40,6 +40,7 @@ void store_receipts(struct store *store, int64_t dedup_ms, const struct store_re
     request_number(request, limits->keep_ms);
     request_number(request, dedup_ms);
     request_audit_max(request);
+    request_number(request, limits->report_ms);
     for (size_t i = 0; i < count; i++) {
         const struct store_receipt *receipt = &receipts[i];
 
@@ -70,6 +71,9 @@ static const struct {
     {"state", TEXT(state)},
     {"reason", TEXT(reason)},
     {"campaign", TEXT(campaign)},
+    {"channel", TEXT(channel)},
+    {"template", TEXT(template_name)},
+    {"since", NUMBER(since_ms)},
     {"accepted_at", NUMBER(accepted_at_ms)},
     {"at", NUMBER(at_ms)},
     {"attempts", NUMBER(attempts)},

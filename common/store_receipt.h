@@ -41,8 +41,10 @@ struct store_message_info {
     char state[16];  /* accepted, sent, dead, cancelled; "" when nothing is known */
     char reason[64]; /* of dead */
     char campaign[ENVELOPE_NAME_MAX + 1];
-    int64_t accepted_at_ms, at_ms; /* at: of the last change of state; 0: not known */
-    int64_t attempts;              /* burnt, as in a dead letter */
+    char channel[16], template_name[STORE_TEMPLATE_MAX + 1]; /* of those that were sent or died */
+    int64_t accepted_at_ms, at_ms;                           /* at: of the last change of state; 0: not known */
+    int64_t since_ms; /* when it could be sent first; of those that were sent or died */
+    int64_t attempts; /* burnt, as in a dead letter */
     char provider_id[ID_SIZE], conversation_id[ID_SIZE], correlation_id[ID_SIZE];
     enum delivery delivery;
     int64_t reached_at_ms[DELIVERY_COUNT]; /* when each state was reached; 0: not heard of */

@@ -50,6 +50,8 @@ struct script {
     X(CALLBACK_LOOK, callback_look)                                                                                    \
     X(POLL, poll)                                                                                                      \
     X(POLLED, polled)                                                                                                  \
+    X(GRANT, grant)                                                                                                    \
+    X(DEAD_SETTLE, dead_settle)                                                                                        \
     X(AUDIT_CLAIM, audit_claim)                                                                                        \
     X(AUDIT_READ, audit_read)                                                                                          \
     X(AUDIT_DONE, audit_done)                                                                                          \

@@ -61,6 +61,7 @@ static int new_store(const struct settings *settings, struct store **ret, struct
                                .campaign_memory_ms = settings->campaign_memory_ms,
                                .audit_max = settings->audit_max,
                                .audit_stops = settings_audit_stops(settings),
+                               .report_ms = settings->report_keep_ms,
                            });
     return 0;
 }

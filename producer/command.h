@@ -46,6 +46,8 @@ struct command {
     X(campaign_cancel)                                                                                                 \
     X(enqueue)                                                                                                         \
     X(status)                                                                                                          \
+    X(report)                                                                                                          \
+    X(reconcile)                                                                                                       \
     X(dead_list)                                                                                                       \
     X(dead_show)                                                                                                       \
     X(dead_export)                                                                                                     \

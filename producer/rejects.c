@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/utf8.h"
+#include "producer/csv_cell.h"
 
 #define LINE_MAX_BYTES ((size_t)2 << 20)
 #define NUMBER_MAX     9999 /* of a file with a name that was not chosen */
@@ -91,18 +92,6 @@ static int open_file(struct rejects *rejects, const struct recipients *source, s
     return 0;
 }
 
-/* A CSV field in quotes, quotes in it doubled (RFC 4180). */
-static void add_csv(struct buf *line, const char *text)
-{
-    buf_char(line, '"');
-    for (; *text; text++) {
-        if (*text == '"')
-            buf_char(line, '"');
-        buf_char(line, *text);
-    }
-    buf_char(line, '"');
-}
-
 static void write_csv(struct buf *line, char delimiter, const struct row *row, const struct reject *reject)
 {
     struct buf reason;
@@ -110,9 +99,9 @@ static void write_csv(struct buf *line, char delimiter, const struct row *row, c
     buf_init(&reason, 1024);
     buf_printf(&reason, "%s: %s", reject->code, reject->text);
     buf_printf(line, "%zu%c", row->line, delimiter);
-    add_csv(line, reject->column);
+    csv_cell(line, reject->column);
     buf_char(line, delimiter);
-    add_csv(line, buf_str(&reason));
+    csv_cell(line, buf_str(&reason));
     buf_char(line, delimiter);
     buf_add(line, row->raw, row->raw_len);
     buf_clear(&reason);

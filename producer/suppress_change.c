@@ -93,7 +93,7 @@ static enum exit_status run_remove(const struct command_call *call)
 }
 
 #define ROWS                                                                                                           \
-    .usage = "ADDRESS... [OPTION]...", .words_max = PEOPLE_MAX, .rows = rows,                                   \
+    .usage = "ADDRESS... [OPTION]...", .words_max = PEOPLE_MAX, .rows = rows,                                          \
     .row_count = sizeof(rows) / sizeof(rows[0]), .options_size = sizeof(struct options)
 
 const struct command command_suppress_add = {

@@ -9,7 +9,7 @@
 #include "producer/language.h"
 #include "producer/template_file.h"
 
-int template_parse(struct template **ret, const char *data, size_t len, struct reason *why)
+static int parse(struct template **ret, const char *data, size_t len, struct span name, struct reason *why)
 {
     struct template *t;
     int rc;
@@ -21,12 +21,25 @@ int template_parse(struct template **ret, const char *data, size_t len, struct r
     t = mem_zalloc(1, sizeof(*t));
     rc = json_parse(&t->file, data, len, why);
     if (rc == 0)
-        rc = template_read_file(t, why);
+        rc = template_read_file(t, name, why);
     if (rc != 0)
         template_free(t);
     else
         *ret = t;
     return rc;
+}
+
+int template_parse(struct template **ret, const char *data, size_t len, struct reason *why)
+{
+    return parse(ret, data, len, (struct span){NULL, 0}, why);
+}
+
+/* `offers/spring.json` is `spring`. */
+static struct span name_of_file(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+
+    return (struct span){name, dot && dot > name ? (size_t)(dot - name) : strlen(name)};
 }
 
 int template_load(struct template **ret, const char *path, struct reason *why)
@@ -53,7 +66,7 @@ int template_load(struct template **ret, const char *path, struct reason *why)
         reason_set(why, "cannot read the template %s: %s", path, strerror(errno));
         goto out;
     }
-    rc = template_parse(ret, data, len, &inner);
+    rc = parse(ret, data, len, name_of_file(path), &inner);
     if (rc != 0)
         reason_set(why, "template %.100s: %s", path, inner.text);
 out:

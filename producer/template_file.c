@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/ids.h"
+#include "common/utf8.h"
 #include "producer/language.h"
 
 /* All fields that a file may have: the plain ones by their number, then those with an inside. */
@@ -299,7 +300,30 @@ static int check_whole(struct template *t, struct reason *why)
     return ERR_INVALID;
 }
 
-int template_read_file(struct template *t, struct reason *why)
+/* Reports count by the label `template`: without one of its own it is the template's name. */
+static void write_labels(struct template *t, struct span name)
+{
+    const struct json *labels = json_get(t->file, field_names[FIELD_LABELS]);
+    struct json *all = NULL;
+
+    if (t->fields[TEMPLATE_NAME])
+        name = (struct span){t->fields[TEMPLATE_NAME], strlen(t->fields[TEMPLATE_NAME])};
+    buf_init(&t->labels, JSON_MAX_BYTES);
+    if (labels)
+        json_print(labels, &t->labels);
+    if (name.len == 0 || json_has(labels, "template") || !utf8_is_valid(name.data, name.len))
+        return;
+    if (!labels)
+        all = json_new_object();
+    else if (json_parse(&all, t->labels.data, t->labels.len, NULL) != 0)
+        return; /* it was printed from what was read: never */
+    json_set(all, "template", json_new_text(name.data, name.len));
+    buf_reset(&t->labels);
+    json_print(all, &t->labels);
+    json_free(all);
+}
+
+int template_read_file(struct template *t, struct span name, struct reason *why)
 {
     struct visit v = {.t = t, .why = why};
     int rc;
@@ -323,9 +347,8 @@ int template_read_file(struct template *t, struct reason *why)
         rc = load_object(t, field_names[FIELD_LABELS], check_label, why);
     if (rc == 0)
         rc = check_whole(t, why);
-    buf_init(&t->labels, JSON_MAX_BYTES);
-    if (json_get(t->file, field_names[FIELD_LABELS]))
-        json_print(json_get(t->file, field_names[FIELD_LABELS]), &t->labels);
+    if (rc == 0)
+        write_labels(t, name);
     return rc;
 }
 

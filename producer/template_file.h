@@ -31,9 +31,9 @@ struct template
     struct template_variables variables;
 };
 
-/* Reads t->file, an object or anything else, into the rest of `t`, which is zeroed. On a failure `t` holds a part, and
- * template_free gives it back. */
-int template_read_file(struct template *t, struct reason *why);
+/* Reads t->file, an object or anything else, into the rest of `t`, which is zeroed. `name` is what it is called when it
+ * does not say so itself; may be absent. On a failure `t` holds a part, and template_free gives it back. */
+int template_read_file(struct template *t, struct span name, struct reason *why);
 
 /* The greeting for a language: the file's, else the built-in one, else English's. */
 struct span template_greeting(const struct template *t, const char *language);

@@ -32,8 +32,8 @@ int64_t ending_since_ms(const struct envelope *envelope)
 
 int64_t ending_left_ms(const struct sender *sender, const struct envelope *envelope, int64_t now_ms)
 {
-    int64_t since_ms = envelope->progress.accepted_at_ms ? envelope->progress.accepted_at_ms : now_ms;
-    int64_t until_ms;
+    int64_t accepted_at_ms = envelope->progress.accepted_at_ms;
+    int64_t since_ms = accepted_at_ms ? accepted_at_ms : now_ms, until_ms;
 
     since_ms = later(later(since_ms, envelope->send_at_ms), envelope->progress.replayed_at_ms);
     until_ms = since_ms + sender->crew->settings->max_age_ms;
@@ -60,7 +60,7 @@ struct store_about ending_about(const struct sender *sender, const struct slot *
         .template_name = envelope->template_name,
         .segments =
             content->channel == CHANNEL_SMS ? (int64_t)sms_cost(content->text.data, content->text.len).segments : 0,
-        .accepted_at_ms = envelope->progress.accepted_at_ms,
+        .since_ms = ending_since_ms(envelope),
         .trace = &envelope->trace,
         .callback =
             envelope->callback_url.len > 0 ? envelope->callback_url : span_of(sender->crew->settings->callback_url),

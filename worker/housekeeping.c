@@ -213,6 +213,7 @@ static void turn(struct housekeeping *keeping)
     reap(keeping);
     arm_watches(keeping);
     (void)store_pump(keeping->store, NULL);
+    (void)log_flush(); /* this thread holds no lines */
     watches[0] = (struct http_watch){store_fd(keeping->store), store_wants_write(keeping->store)};
     for (int i = 0; i < PRIORITY_COUNT; i++)
         watches[1 + i] =
@@ -272,7 +273,8 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
     store_set_metrics(keeping->store, keeping->metrics);
     store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                             .audit_max = settings->audit_max,
-                                                            .audit_stops = settings_audit_stops(settings)});
+                                                            .audit_stops = settings_audit_stops(settings),
+                                                            .report_ms = settings->report_keep_ms});
     crew_join(crew, keeping->http);
     *ret = keeping;
     return 0;

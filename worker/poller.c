@@ -284,7 +284,8 @@ int poller_start(struct poller **ret, struct crew *crew, struct reason *why)
     store_set_metrics(poller->store, metrics_join(crew->metrics));
     store_set_limits(poller->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                            .audit_max = settings->audit_max,
-                                                           .audit_stops = settings_audit_stops(settings)});
+                                                           .audit_stops = settings_audit_stops(settings),
+                                                           .report_ms = settings->report_keep_ms});
     store_set_poll_times(poller->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
     crew_join(crew, poller->http);
     if (pthread_create(&poller->thread, NULL, run, poller) != 0) {

@@ -1,16 +1,14 @@
 -- Hands a worker the conversations whose messages' statuses are to be asked for, each with a grant of the org's window for
--- one request: the same window as the messages', and after them. While messages wait, of ten grants one is for statuses; a
--- claim keeps that one free of messages when the window is full. While none waits, all but a tenth, which is left for
--- messages that come. What is handed out is due again at the end of a lease, should the worker die.
+-- one request (share.lua). What is handed out is due again at the end of a lease, should the worker die.
 -- ARGV: worker, ticket prefix, first ticket number, most, window limit (0: none), window in ms, how long a grant may wait to be
 -- used in ms, lease in ms, age in ms from which on nobody asks, most messages of one request.
 -- Answers: now, hold in ms (-1: the worker has no lease), wait for the window in ms, next due time or 0, 1 if it is the pause of
 -- asking that holds, then for each: conversation, and its messages with a blank behind each.
--- Parts: window, polls
+-- Parts: window, share, polls
 local worker, prefix, first, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, window_ms, margin_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local lease_ms, age_ms, ids_max = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local SHARE, LOOK_MAX = 10, 100 -- one grant of so many; due conversations that one step looks at
+local LOOK_MAX = 100 -- due conversations that one step looks at
 local now = now_ms()
 local poll = key('poll')
 expect('ZCARD', 'poll', 'poll:window', 'window')
@@ -46,24 +44,9 @@ local hold, own = held_ms('hold', now), held_ms('poll:hold', now)
 if hold > 0 or own > 0 then return answer(math.max(hold, own), 0, own > hold) end
 most = math.min(most, #due)
 if limit > 0 then
-  local free = limit - used(key('window'), window_ms, margin_ms, now)
-  -- The share of a small window is one grant of several windows' length.
-  local span_ms, share = window_ms * math.max(1, math.ceil(SHARE / limit)), math.max(1, math.floor(limit / SHARE))
-  share = share - used(key('poll:window'), span_ms, margin_ms, now)
-  local is_waited_for = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) +
-    call('ZCOUNT', key('delayed'), '-inf', wall_ms()) > 0
-  local may = is_waited_for and math.min(free, share) or free - math.floor(limit / SHARE)
-  if may < most and is_waited_for and share > 0 then
-    local wait = until_free(key('window'), window_ms, now, margin_ms)
-    call('SET', key('poll:claim'), int(math.min(most, share) - math.max(0, may)), 'PX', int(wait + 1000))
-  else
-    call('DEL', key('poll:claim'))
-  end
-  if may <= 0 then
-    local full = is_waited_for and share <= 0 and key('poll:window') or key('window')
-    return answer(0, until_free(full, full == key('poll:window') and span_ms or window_ms, now, margin_ms))
-  end
-  most = math.min(most, may)
+  local may, wait = share_of(most, limit, window_ms, margin_ms, now)
+  if may == 0 then return answer(0, wait) end
+  most = may
 end
 local handed = {}
 for i = 1, most do
@@ -73,15 +56,8 @@ for i = 1, most do
     asked = asked + 1
   end
   call('ZADD', poll, int(now + lease_ms), due[i])
-  if limit > 0 then
-    local member = worker .. '/' .. prefix .. (first + i - 1)
-    for _, name in ipairs({'window', 'poll:window'}) do call('ZADD', key(name), int(now + margin_ms), member) end
-  end
+  if limit > 0 then take_share(worker .. '/' .. prefix .. (first + i - 1), limit, window_ms, margin_ms, now) end
   handed[2 * i - 1], handed[2 * i] = due[i], table.concat(ids)
-end
-if limit > 0 then
-  call('PEXPIRE', key('window'), WINDOW_KEPT_MS)
-  call('PEXPIRE', key('poll:window'), window_ms * math.max(1, math.ceil(SHARE / limit)) + margin_ms + 1000)
 end
 local head = answer(0, 0)
 for _, text in ipairs(handed) do head[#head + 1] = text end

@@ -1,7 +1,8 @@
 -- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
--- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick). Answers how many it took; as many as asked means: call again.
--- Parts: clock, letters, callbacks
+-- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick), report_ms.
+-- Answers how many it took; as many as asked means: call again.
+-- Parts: clock, letters, callbacks, report
 local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
@@ -50,13 +51,18 @@ local function bury(message, envelope)
     ',"dead_at":' .. int(wall) ..
     ',"reason":"outcome_unknown","detail":"the worker that had it is gone; it may have been sent","attempts":' ..
     whole(herald.attempts, 0) .. ',"deaths":' .. whole(herald.deaths, 1) .. ',"envelope":' .. mark(envelope) .. '}'
+  local labels = type(message.labels) == 'table' and message.labels or {}
+  local template = type(labels.template) == 'string' and labels.template or ''
+  if #template > 64 or string.find(template, '[%c|]') then template = '(other)' end -- as in store_flight.c
   local letter = keep_letter(document, 'outcome_unknown', name_or_none(campaign, 64), channel_of(message), '',
     name_or_none(id, 128), int(wall))
   if id ~= '' then
     redis.pcall('HSET', key('message:' .. id), 'state', 'dead', 'at', wall, 'reason', 'outcome_unknown', 'campaign', campaign,
-      'attempts', whole(herald.attempts, 0), 'letter', letter)
+      'attempts', whole(herald.attempts, 0), 'letter', letter, 'channel', channel_of(message), 'template', template)
+    report_end(wall, id)
     call('PEXPIRE', key('message:' .. id), keep_ms)
   end
+  tally(report_row(wall, name_or_none(campaign, 64), channel_of(message), template), 'xoutcome_unknown', 1)
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
   count('counts', 'dead:outcome_unknown', 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
@@ -96,5 +102,6 @@ for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMI
   end
 end
 write_letter_counts()
+write_report(keep_ms, tonumber(ARGV[7]))
 write_counts(keep_ms)
 return taken

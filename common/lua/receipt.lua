@@ -1,9 +1,9 @@
 -- Records receipts: each event once, states that only go forward, counters, suppression and the audit. ARGV: keep_ms,
--- dedup_ms, audit_max, then for each: 16-byte key of the event, provider's id, state, when in ms or 0, code of a failure,
+-- dedup_ms, audit_max, report_ms, then for each: 16-byte key of the event, provider's id, state, when in ms or 0, code of a failure,
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
--- Parts: callbacks, receipts, keys
+-- Parts: callbacks, report, receipts, keys
 local keep_ms, dedup_ms, audit_max = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local early_ms = int(math.max(tonumber(keep_ms), dedup_ms)) -- for as long as the event would not be taken again
 local now = wall_ms()
@@ -31,7 +31,7 @@ local function record(provider, state, at, code, opts_out, person)
   local id, campaign, own = linked(redis.pcall('GETEX', key('link:' .. provider), 'PX', keep_ms))
   local early = key('early:' .. provider)
   if id then
-    apply(id, campaign, state, at, code, keep_ms)
+    apply(id, campaign, state, at, code, keep_ms, now)
   else
     hear(early, state, at, code, early_ms)
   end
@@ -41,7 +41,7 @@ local function record(provider, state, at, code, opts_out, person)
   return id, campaign, is_suppressed
 end
 local answers = {}
-for i = 4, #ARGV, 8 do
+for i = 5, #ARGV, 8 do
   local answer = '0'
   if remember(sets, ARGV[i]) then
     local at = tonumber(ARGV[i + 3])
@@ -53,5 +53,6 @@ for i = 4, #ARGV, 8 do
   answers[#answers + 1] = answer
 end
 call('PEXPIRE', sets[1], dedup_ms * 2)
+write_report(keep_ms, tonumber(ARGV[4]))
 write_counts(keep_ms)
 return table.concat(answers)

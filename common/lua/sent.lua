@@ -1,12 +1,13 @@
--- Records messages as sent. ARGV: worker, keep_ms, audit_max, when to ask for a status first in ms, until what age in ms, then
--- for each: ticket, id, campaign, is new, attempts, provider's id, conversation's id, correlation id, person (as in the
--- suppression set), 1 if its status is to be asked for, audit entry, and about it: channel, template, segments, when it was
--- accepted, whom its outcome is told to. Repeating it changes nothing: a ticket is given up only once.
--- Parts: callbacks, receipts, polls
+-- Records messages as sent. ARGV: worker, keep_ms, audit_max, when to ask for a status first in ms, until what age in ms,
+-- report_ms, then for each: ticket, id, campaign, is new, attempts, provider's id, conversation's id, correlation id, person
+-- (as in the suppression set), 1 if its status is to be asked for, audit entry, and about it: channel, template, segments,
+-- since when it could be sent, whom its outcome is told to. Repeating it changes nothing: a ticket is given up only once.
+-- Parts: callbacks, report, receipts, polls
 local inflight, keep_ms, audit_max = key('inflight:' .. ARGV[1]), ARGV[2], ARGV[3]
 local first_ms, age_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 local CONVERSATION_MAX = 65536 -- bytes of what is asked for in one: more than a thousand messages
-local now, wall = now_ms(), int(wall_ms())
+local now, at = now_ms(), wall_ms()
+local wall = int(at)
 expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 if age_ms > 0 then
@@ -21,8 +22,8 @@ local function link(provider, id, campaign, person)
   for i = 1, #flat, 2 do early[flat[i]] = flat[i + 1] end
   if not early.delivery then return end
   for state in pairs(ranks) do
-    local at = tonumber(early[state .. '_at'])
-    if at then apply(id, campaign, state, at, early.failure or '', keep_ms) end
+    local heard_at = tonumber(early[state .. '_at'])
+    if heard_at then apply(id, campaign, state, heard_at, early.failure or '', keep_ms, at) end
   end
   if early.opted_out and person ~= '' and redis.pcall('SADD', key('suppressed'), person) == 1 then
     call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. wall .. ',"what":"suppress","actor":' ..
@@ -42,22 +43,38 @@ local function ask_for(conversation, provider)
   local due = math.min(now + first_ms, tonumber(call('ZSCORE', key('poll'), conversation) or math.huge))
   keep_polled(conversation, asked .. int(now) .. ' ' .. provider .. ' ', due, age_ms)
 end
-for i = 6, #ARGV, 16 do
+-- A message counts once, with the first answer that says it was sent; segments count each time, since they cost each time.
+local function report(i, campaign, is_first)
+  local row = report_row(at, campaign, ARGV[i + 11], ARGV[i + 12])
+  local segments, since = tonumber(ARGV[i + 13]), tonumber(ARGV[i + 14])
+  if segments > 0 then tally(row, 'g', segments) end
+  if not is_first then return end
+  tally(row, 's', 1)
+  if since > 0 then tally_latency(row, 'Q', 'q', at - since) end
+end
+for i = 7, #ARGV, 16 do
   local id, campaign, provider = ARGV[i + 1], ARGV[i + 2], ARGV[i + 5]
   local message = key('message:' .. id)
   local is_ours = call('HDEL', inflight, ARGV[i]) == 1
-  local is_known = false
+  local is_known, is_first = false, true
   if is_ours then
     settle(campaign, ARGV[i + 3], 'sent')
   else
     -- Taken from us meanwhile, or this is the same request again because its answer was lost.
     local was = redis.pcall('HMGET', message, 'state', 'provider_id')
-    is_known = was[1] == 'sent' and was[2] == provider
+    is_first = was[1] ~= 'sent'
+    is_known = not is_first and was[2] == provider
     if not is_known then count('counts', 'late', 1) end
   end
   if not is_known then
-    redis.pcall('HSET', message, 'state', 'sent', 'at', wall, 'campaign', campaign, 'attempts', ARGV[i + 4], 'provider_id',
-      provider, 'conversation_id', ARGV[i + 6], 'correlation_id', ARGV[i + 7])
+    local fresh = redis.pcall('HSET', message, 'state', 'sent', 'at', wall, 'campaign', campaign, 'attempts', ARGV[i + 4],
+      'provider_id', provider, 'conversation_id', ARGV[i + 6], 'correlation_id', ARGV[i + 7], 'channel', ARGV[i + 11],
+      'template', ARGV[i + 12], 'since', ARGV[i + 14])
+    -- All of them were there: it was sent before, by an answer that came late, or is another message with the same id.
+    if is_ours and fresh == 0 and call('HDEL', message, 'late') == 1 then is_first = false end
+    if is_first and not is_ours then redis.pcall('HSET', message, 'late', 1) end
+    report(i, campaign, is_first)
+    report_end(at, id)
     call('PEXPIRE', message, keep_ms)
     call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', ARGV[i + 10])
     if ARGV[i + 15] ~= '' then
@@ -69,5 +86,6 @@ for i = 6, #ARGV, 16 do
     if ARGV[i + 9] == '1' then ask_for(ARGV[i + 6], provider) end
   end
 end
+write_report(keep_ms, tonumber(ARGV[6]))
 write_counts(keep_ms)
 return 1

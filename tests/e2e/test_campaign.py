@@ -257,7 +257,7 @@ def test_the_envelope_carries_what_the_template_says():
         send(stand, people(2), using=using, check=True)
         envelope, other = enqueued(stand, "low")
         expected = {"v": 1, "route": "agentless", "campaign": "visit", "on_unknown": "hold", "priority": "low",
-                    "labels": {"team": "north"}, "callback_url": "https://example.com/done",
+                    "labels": {"team": "north", "template": "visit"}, "callback_url": "https://example.com/done",
                     "origin": "https://example.com/page", "metadata": {"consentVerified": True}}
         equal({field: envelope[field] for field in expected}, expected, "envelope")
         equal(envelope["expires_at"] - envelope["herald"]["accepted_at"], 2 * 3600 * 1000, "life")

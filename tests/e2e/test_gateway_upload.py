@@ -307,7 +307,7 @@ def test_lines_beyond_the_backlog_are_put_off():
 def test_a_message_is_made_of_a_template():
     whatsapp = {"channel": "whatsapp", "from": "line-1", "responseId": "r-1", "bodyParameters": ["{{name}}"]}
     cases = [
-        ({}, {"textBody": "Hello Ann, order 12", "toAddress": "+13175550199"}, {"labels": {"team": "north"}}),
+        ({}, {"textBody": "Hello Ann, order 12", "toAddress": "+13175550199"}, {"labels": {"team": "north", "template": "ready"}}),
         ({"language": "fr"}, {"textBody": "Bonjour Ann, 12"}, {}),
         ({"language": "pt"}, {"textBody": "Hello Ann, order 12"}, {}),
         ({"to": "+33612345678"}, {"textBody": "Bonjour Ann, 12"}, {}),

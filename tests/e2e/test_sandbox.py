@@ -464,7 +464,8 @@ def test_unknown_paths_get_404_and_wrong_methods_405():
                      f"{conversation}messages/messages", "/sandbox/nothing"):  # fmt: skip
             expect_error(client.post(path, {}), 404, "not.found")
         for path in (AGENTLESS, MESSAGING, BOT):
-            expect_error(client.call("GET", path, headers=client.headers), 404, "not.found")
+            if path != MESSAGING:  # which has a listing
+                expect_error(client.call("GET", path, headers=client.headers), 404, "not.found")
             answer = client.call("PUT", path, b"{}", {**JSON, **client.headers})
             expect_error(answer, 405, "method.not.allowed")
             equal(answer.headers["Allow"], "POST", "Allow")

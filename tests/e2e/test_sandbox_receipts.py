@@ -498,5 +498,51 @@ def test_bad_settings_of_receipts_change_nothing():
         equal((config["receipt_retry_after"], config["receipt_delay"]), ("1000000us", "5000us"), "settings")
 
 
+RANGE = ("2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z")
+DETAILS = "/api/v2/analytics/conversations/details/query"
+
+
+def listing(client, **arguments):
+    arguments = {"createdDate": ",".join(RANGE), **arguments}
+    return call(client, "GET", f"{MESSAGING}?" + "&".join(f"{name}={value}" for name, value in arguments.items()))
+
+
+def details(client, **members):
+    return client.post(DETAILS, {"interval": "/".join(RANGE), **members})
+
+
+def test_what_was_accepted_is_listed_page_by_page_as_in_the_tutorial():
+    with sandbox("--sent-after", "0", "--delivered-after", "0", "--read", "0") as (box, client):
+        ids = [client.send().json["id"] for _ in range(29)] + [client.post(MESSAGING, messaging()).json["id"]]
+        pages = [listing(client, pageSize=10, pageNumber=number).json for number in (1, 2, 3)]
+        equal([entity["id"] for page in pages for entity in page["entities"]], ids, "messages")
+        equal([page["hasMore"] for page in pages], [True, True, False], "hasMore")
+        equal({page["total"] for page in pages}, {30}, "total")
+        entity = pages[0]["entities"][0]
+        equal((entity["channelType"], entity["status"]), ("messaging:sms", "delivered"), "the first")
+        assert entity["createdDate"] <= entity["sentDate"] <= entity["deliveredDate"], entity
+        equal(listing(client, status="failed,queued").json["total"], 0, "others")
+        equal(listing(client, createdDate="2020-01-01T00:00:00.000Z,2020-01-02T00:00:00.000Z").json["total"], 0, "before")
+        for wrong in ({"status": "lost"}, {"pageSize": 101}, {"pageNumber": 0}, {"createdDate": "now"}):
+            equal(listing(client, **wrong).status, 400, wrong)
+        box.script([{"match": {"route": "report"}, "do": "403"}])
+        expect_error(listing(client), 403, "missing.permissions")
+
+
+def test_conversations_are_queried_page_by_page_as_in_the_analytics():
+    with sandbox("--sent-after", "0", "--delivered-after", "0", "--read", "0") as (_, client):
+        sent = [client.send().json for _ in range(12)]
+        client.post(MESSAGING, messaging())  # in no conversation
+        first, second = (details(client, paging={"pageSize": 10, "pageNumber": number}).json for number in (1, 2))
+        found = first["conversations"] + second["conversations"]
+        equal([one["conversationId"] for one in found], [one["conversationId"] for one in sent], "conversations")
+        equal((first["totalHits"], second["totalHits"]), (12, 12), "totalHits")
+        session = found[0]["participants"][0]["sessions"][0]
+        equal((session["messageType"], session["direction"], session["deliveryStatus"]),
+              ("sms", "outbound", "DeliverySuccess"), "session")
+        for wrong in ({"interval": "now"}, {"interval": 5}, {"paging": {"pageSize": 101}}, {"paging": []}):
+            equal(details(client, **wrong).status, 400, wrong)
+
+
 if __name__ == "__main__":
     tap.run(globals())

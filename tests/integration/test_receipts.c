@@ -113,6 +113,7 @@ static void look(struct fixture *fixture, char out[LOOK_MAX])
         "for _, name in ipairs(names) do\n"
         "  local short, kind, items = string.sub(name, 12), redis.call('TYPE', name).ok, {}\n"
         "  if not own[short] and redis.call('PTTL', name) < 0 then lines[#lines + 1] = name .. ' stays for ever' end\n"
+        "  local is_report = string.match(short, '^report:') or string.match(short, '^ends:')\n" /* test_report.c */
         "  if kind == 'set' then items = redis.call('SMEMBERS', name) table.sort(items)\n"
         "  elseif kind == 'stream' then\n"
         "    for _, entry in ipairs(redis.call('XRANGE', name, '-', '+')) do items[#items + 1] = entry[2][2] end\n"
@@ -122,7 +123,7 @@ static void look(struct fixture *fixture, char out[LOOK_MAX])
         "    table.sort(items)\n"
         "  elseif kind == 'string' then items = {redis.call('GET', name)} end\n"
         "  if string.sub(short, 1, 5) == 'seen:' then short = 'seen' items = {tostring(#items)} end\n"
-        "  lines[#lines + 1] = short .. ' ' .. table.concat(items, ' ')\n"
+        "  if not is_report then lines[#lines + 1] = short .. ' ' .. table.concat(items, ' ') end\n"
         "end\n"
         "return table.concat(lines, '\\n')";
     struct redis_reply *reply = redis_server_call(fixture->server, "EVAL", script, "0", NULL);
@@ -341,8 +342,10 @@ static void test_receipts_in_every_order_before_and_after_the_answer_come_to_the
         "campaign:spring receipt:delivered=1 receipt:failed=1 receipt:queued=1 receipt:read=1 receipt:sent=1 sent=1\n"
         "counts receipt:delivered=1 receipt:failed=1 receipt:queued=1 receipt:read=1 receipt:sent=1 sent=1\n"
         "link:p1 m1\nspring\nsms:+13175550199\n"
-        "message:m1 attempts=2 campaign=spring conversation_id=c1 correlation_id=r1 delivered_at=25 delivery=failed "
-        "failed_at=50 failure=RecipientOptedOut provider_id=p1 queued_at=10 read_at=40 sent_at=20 state=sent\n"
+        "message:m1 attempts=2 campaign=spring channel= conversation_id=c1 correlation_id=r1 delivered_at=25 "
+        "delivery=failed "
+        "failed_at=50 failure=RecipientOptedOut provider_id=p1 queued_at=10 read_at=40 sent_at=20 since=0 "
+        "state=sent template=\n"
         "seen 6\n"
         "suppressed sms:+13175550199";
     struct fixture *fixture = *state;
@@ -522,7 +525,7 @@ static void test_nothing_of_a_receipt_stays_for_ever(void **state)
     struct fixture *fixture = *state;
     char found[LOOK_MAX];
 
-    store_set_limits(fixture->store, &(struct store_limits){1000, 60000, 60000, 1000, false});
+    store_set_limits(fixture->store, &(struct store_limits){1000, 60000, 60000, 1000, false, HOUR_MS});
     assert_string_equal(record_one(fixture->store, receipt_of("a", DELIVERY_READ, 0)), "e");
     look(fixture, found);
     assert_null(strstr(found, "for ever"));

@@ -254,7 +254,8 @@ static void a_key_of_another_type_changes_nothing(void **state)
 static void with_stop_a_full_audit_hands_nothing_out_and_cuts_nothing(void **state)
 {
     struct fixture *fixture = *state;
-    const struct store_limits limits = {60000, 60000, 60000, 1000, true}, others = {60000, 60000, 60000, 1000, false};
+    const struct store_limits limits = {60000, 60000, 60000, 1000, true, 60000},
+                              others = {60000, 60000, 60000, 1000, false, 60000};
     struct taken *taken;
 
     store_set_limits(fixture->store, &limits);

@@ -40,7 +40,7 @@ static void test_a_key_outside_campaigns_is_remembered_for_its_time_and_not_for_
     struct fixture *fixture = *state;
     int64_t start_ms = clock_mono_ms(), until_ms;
 
-    store_set_limits(fixture->store, &(struct store_limits){60000, 900, 60000, 1000, false});
+    store_set_limits(fixture->store, &(struct store_limits){60000, 900, 60000, 1000, false, 60000});
     assert_string_equal(enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a"), "1");
     for (;;) { /* seen again for as long as was promised */
         const char *answers = enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, "a");

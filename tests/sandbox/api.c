@@ -26,6 +26,8 @@ static const struct api_row {
     {METHOD_DELETE, INTEGRATIONS "/*", SCRIPT_WEBHOOKS_ROUTE, integration_delete},
     {METHOD_POST, MESSAGES "/bulk", SCRIPT_STATUS_ROUTE, status_bulk},
     {METHOD_GET, MESSAGES "/*", SCRIPT_STATUS_ROUTE, status_show},
+    {METHOD_GET, "/api/v2/messaging/messages", SCRIPT_REPORT_ROUTE, report_messages},
+    {METHOD_POST, "/api/v2/analytics/conversations/details/query", SCRIPT_REPORT_ROUTE, report_details},
 };
 
 static const char *const method_names[] = {

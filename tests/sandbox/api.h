@@ -28,4 +28,7 @@ void integration_delete(const struct api_call *call);
 void status_show(const struct api_call *call);
 void status_bulk(const struct api_call *call);
 
+void report_messages(const struct api_call *call);
+void report_details(const struct api_call *call);
+
 #endif

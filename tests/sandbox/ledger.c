@@ -336,6 +336,19 @@ static int index_locked(struct ledger *ledger)
     return 0;
 }
 
+static void copy_message(const struct record *record, struct ledger_message *ret_message)
+{
+    ret_message->time_ms = record->time_ms;
+    ret_message->fate = record->fate;
+    for (int i = 0; i < LEDGER_PARTS; i++) {
+        struct span part = record_part(record, i);
+        if (part.length > 0) {
+            memcpy(ret_message->parts[i], part.bytes, part.length);
+        }
+        ret_message->parts[i][part.length] = '\0';
+    }
+}
+
 int ledger_find(struct ledger *ledger, struct span provider_id, struct ledger_message *ret_message)
 {
     (void)pthread_mutex_lock(&ledger->lock);
@@ -344,15 +357,20 @@ int ledger_find(struct ledger *ledger, struct span provider_id, struct ledger_me
         result == 0 ? unique_find(&ledger->names, provider_id.bytes, provider_id.length) : NULL;
     if (record != NULL) {
         result = 1;
-        ret_message->time_ms = record->time_ms;
-        ret_message->fate = record->fate;
-        for (int i = 0; i < LEDGER_PARTS; i++) {
-            struct span part = record_part(record, i);
-            if (part.length > 0) {
-                memcpy(ret_message->parts[i], part.bytes, part.length);
-            }
-            ret_message->parts[i][part.length] = '\0';
-        }
+        copy_message(record, ret_message);
+    }
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return result;
+}
+
+int ledger_read(struct ledger *ledger, struct ledger_cursor *cursor, struct ledger_message *ret_message)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    int result = cursor->generation == ledger->generation ? 0 : -1;
+    const struct record *record = result == 0 ? step_locked(ledger, cursor) : NULL;
+    if (record != NULL) {
+        copy_message(record, ret_message);
+        result = 1;
     }
     (void)pthread_mutex_unlock(&ledger->lock);
     return result;

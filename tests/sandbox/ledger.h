@@ -90,4 +90,7 @@ void ledger_start(struct ledger *ledger, uint64_t from_seq, uint64_t limit, stru
 /* ledger_next: 1 and one JSON line appended to `out`, 0 at the end, -1 if the ledger was cleared meanwhile. */
 int ledger_next(struct ledger *ledger, struct ledger_cursor *cursor, struct text *out);
 
+/* ledger_read: the same with the message itself: 1, 0 or -1. */
+int ledger_read(struct ledger *ledger, struct ledger_cursor *cursor, struct ledger_message *ret_message);
+
 #endif

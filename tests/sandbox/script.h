@@ -16,6 +16,7 @@ struct subject {
 #define SCRIPT_TOKEN_ROUTE    "token"
 #define SCRIPT_STATUS_ROUTE   "status"
 #define SCRIPT_WEBHOOKS_ROUTE "webhooks"
+#define SCRIPT_REPORT_ROUTE   "report"
 
 /* Scripted answers, in order. Thread-safe. */
 struct script;

@@ -159,7 +159,7 @@ void send_answer(struct request *request, const struct tuning *tuning)
         return;
     }
     if (request->method == METHOD_GET) {
-        reply_error(request, 404, NULL, NULL, NULL);
+        api_answer(request, tuning); /* one of these paths has a listing as well */
         return;
     }
     if (request->method != METHOD_POST) {

@@ -83,6 +83,8 @@ static void print_help(void)
          "  POST /api/v2/conversations/{id}/messages       tutorial (bot)\n"
          "  GET  /api/v2/conversations/messages/{conversation}/messages/{id}   its status\n"
          "  POST /api/v2/conversations/messages/{conversation}/messages/bulk   those of at most 1000 ids\n"
+         "  GET  /api/v2/messaging/messages?status=&createdDate=&pageSize=&pageNumber=   tutorial: what was accepted\n"
+         "  POST /api/v2/analytics/conversations/details/query                 the real one, with interval and paging\n"
          "  GET|POST /api/v2/webhooks, DELETE /api/v2/webhooks/{id}            tutorial: events of all messages\n"
          "  GET|POST /api/v2/conversations/messaging/integrations/open         and GET|PATCH|DELETE .../{id}:\n"
          "                                                 notifications of messages sent from that integration\n\n"
@@ -100,7 +102,7 @@ static void print_help(void)
          "                             match: to from channel request_id route; do: a fault, ok, 202, or a status;\n"
          "                             times 0: for ever; retry_after, delay_ms, accept, status, code, message,\n"
          "                             failure: the code with which the message is not delivered; the routes token,\n"
-         "                             status and webhooks are matched only by name\n"
+         "                             status, webhooks and report are matched only by name\n"
          "  POST /sandbox/reset        clears ledger, events and counters; tokens, webhooks, script and settings stay");
 }
 
