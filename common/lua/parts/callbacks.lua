@@ -1,8 +1,9 @@
 -- Callbacks: who is told what became of a message. What is to be posted is in `callbacks:jobs` by its id, from the step
 -- that it tells of until it was taken or settled. `callbacks:of:<host>` has the ids of one host by when they are due (of
 -- one under way: when its lease ends), `callbacks:hosts` when to look at each host, so that no host waits for another.
--- `callbacks:trouble` has the hosts that fail: how often in a row, and until when nobody tries. `callbacks:dead` are those
--- that were given up, all with one score, so that they are in the order of their ids. Times are the org's own.
+-- `callbacks:trouble` has the hosts that fail: how often in a row, until when nobody tries, and the id of the one that is out
+-- as a trial meanwhile. `callbacks:dead` are those that were given up, all with one score, so that they are in the order of
+-- their ids. Times are the org's own.
 local CALLBACKS_MAX, CALLBACK_URL_MAX = 1000000, 2048
 local FACT_MAX = 512 -- bytes of what is told, such as the name of a template; longer ones are left out
 local CALLBACK_TROUBLE = 5 -- failures of a host in a row from which on it is tried with one at a time, after a pause
@@ -23,8 +24,8 @@ local function callback_host(url)
   return #host <= 262 and string.match(host, '^[%w.:%[%]_-]+$') or '?'
 end
 local function trouble_of(host)
-  local failures, until_ms = string.match(call('HGET', key('callbacks:trouble'), host) or '', '^(%d+) (%d+)$')
-  return tonumber(failures) or 0, tonumber(until_ms) or 0
+  local failures, until_ms, trial = string.match(call('HGET', key('callbacks:trouble'), host) or '', '^(%d+) (%d+) (.*)$')
+  return tonumber(failures) or 0, tonumber(until_ms) or 0, trial or ''
 end
 -- When to look at a host next: its first is due, and no pause is on. One that has none left is forgotten.
 local function look_at_host(host, now)
