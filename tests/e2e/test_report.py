@@ -4,10 +4,8 @@
 import csv
 import io
 import json
-import os
 import pathlib
 import resource
-import subprocess
 import sys
 import time
 
