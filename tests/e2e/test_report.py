@@ -189,7 +189,7 @@ def export(stand, name, *flags, status=0):
 
 def test_the_rows_of_single_messages_are_the_messages_of_the_report():
     with Stand() as stand:
-        stand.sandbox("--sent-after", "10ms", "--delivered-after", "20ms")
+        stand.sandbox("--sent-after", "10ms", "--delivered-after", "20ms", "--read", "0", "--undelivered", "0")
         bad = [message(500 + number, campaign="spring", payload={"textBody": ""}) for number in range(3)]
         push(stand, *[message(number, campaign=("spring", "autumn")[number % 2]) for number in range(300)], *bad)
         stand.worker("--poll-status", "--poll-first", "50ms", *QUICK)
@@ -306,6 +306,7 @@ def test_asking_genesys_keeps_to_the_window_and_takes_its_refusals():
         equal(stand.genesys.summary()["tokens_issued"] - tokens, 2, "tokens")
         for step, status, words in (
             ({"do": "403"}, 1, "messaging:messages:read"),
+            ({"do": "429", "retry_after": 600}, 4, "wait 600 s"),
             ({"do": "500"}, 4, "500"),
             ({"do": "400"}, 1, "400"),
             ({"do": "huge"}, 1, "answers more than"),

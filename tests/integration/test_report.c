@@ -528,6 +528,27 @@ static void test_a_letter_that_is_gone_or_whose_message_is_another_ones_is_not_s
     assert_string_equal(before, after);
 }
 
+static void test_whoever_was_told_of_a_death_is_told_that_it_was_none(void **state)
+{
+    static const char document[] = "{\"envelope\":{\"callback_url\":\"https://crm.example.com/done\"}}";
+    struct fixture *fixture = *state;
+    struct message message = message_of(0);
+    struct store_settle item;
+    struct store_letter letter;
+    char ticket[32];
+
+    hand_out(fixture, &message, ticket);
+    item = settle_of(&message, ticket, 0);
+    item.document = span_of(document);
+    assert_int_equal(settle_item(fixture->store, STORE_BURY, workers[0], &item), 0);
+    letter = letter_of(fixture, message.id);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(settle_letter(fixture, &letter, "p"), STORE_LETTER_SETTLED);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs", NULL), 1);
+    hear(fixture, &message, 0, DELIVERY_READ);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs", NULL), 2); /* and of receipts */
+}
+
 static void test_a_command_gets_grants_of_the_window_and_waits_when_it_is_full(void **state)
 {
     struct fixture *fixture = *state;
@@ -558,6 +579,7 @@ int main(void)
         TEST(test_every_key_ends_by_itself),
         TEST(test_a_settled_letter_is_sent_once_and_the_sum_stays),
         TEST(test_a_letter_that_is_gone_or_whose_message_is_another_ones_is_not_settled),
+        TEST(test_whoever_was_told_of_a_death_is_told_that_it_was_none),
         TEST(test_a_command_gets_grants_of_the_window_and_waits_when_it_is_full),
     };
 
