@@ -9,10 +9,11 @@ local dead_max, now = tonumber(ARGV[1]), now_ms()
 expect('HLEN', 'callbacks:jobs', 'callbacks:trouble', 'callbacks:counts')
 expect('ZCARD', 'callbacks:hosts', 'callbacks:leased', 'callbacks:dead')
 local function sum(field, by) call('HINCRBY', key('callbacks:counts'), field, by) end
-local function judge(host, verdict, wait_ms, chance)
-  local failures, until_ms = trouble_of(host)
+local function judge(host, id, verdict, wait_ms, chance)
+  local failures, until_ms, trial = trouble_of(host)
+  if trial == id then trial, until_ms = '', now end
   if verdict == 'up' then
-    failures, until_ms = 0, 0
+    failures, until_ms, trial = 0, 0, ''
   elseif verdict == 'down' and now >= until_ms then -- what was under way when the pause began tells nothing new
     failures = failures + 1
     if failures >= CALLBACK_TROUBLE then
@@ -22,7 +23,7 @@ local function judge(host, verdict, wait_ms, chance)
   end
   if wait_ms > 0 then until_ms = math.max(until_ms, now + wait_ms) end
   if failures == 0 and until_ms <= now then call('HDEL', key('callbacks:trouble'), host)
-  else call('HSET', key('callbacks:trouble'), host, int(failures) .. ' ' .. int(until_ms)) end
+  else call('HSET', key('callbacks:trouble'), host, int(failures) .. ' ' .. int(until_ms) .. ' ' .. trial) end
 end
 for i = 2, #ARGV, 9 do
   local id, host, outcome, job = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
@@ -44,7 +45,7 @@ for i = 2, #ARGV, 9 do
       sum('dead:' .. ARGV[i + 5], 1)
     end
   end
-  if was_ours then judge(host, ARGV[i + 6], tonumber(ARGV[i + 7]), tonumber(ARGV[i + 8])) end
+  if was_ours then judge(host, id, ARGV[i + 6], tonumber(ARGV[i + 7]), tonumber(ARGV[i + 8])) end
   look_at_host(host, now)
 end
 local over = call('ZCARD', key('callbacks:dead')) - dead_max

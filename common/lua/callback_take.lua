@@ -12,23 +12,22 @@ for i = 4, #ARGV, 2 do busy[ARGV[i]] = tonumber(ARGV[i + 1]) end
 call('ZREMRANGEBYSCORE', key('callbacks:leased'), '-inf', now)
 for _, host in ipairs(call('ZRANGEBYSCORE', key('callbacks:hosts'), '-inf', now, 'LIMIT', 0, HOSTS)) do
   local own = key('callbacks:of:' .. host)
-  local is_trial = trouble_of(host) >= CALLBACK_TROUBLE
+  local failures = trouble_of(host)
+  local is_trial = failures >= CALLBACK_TROUBLE
   local want = math.min(most - #items / 3, is_trial and 1 or most_of_host - (busy[host] or 0))
   if want > 0 then
-    local taken = 0
     for _, id in ipairs(call('ZRANGEBYSCORE', own, '-inf', now, 'LIMIT', 0, want)) do
       local job = call('HGET', key('callbacks:jobs'), id)
       if job then
         call('ZADD', own, int(now + lease_ms), id)
         call('ZADD', key('callbacks:leased'), int(now + lease_ms), id)
         for _, part in ipairs({id, host, job}) do items[#items + 1] = part end
-        taken = taken + 1
+        if is_trial then call('HSET', key('callbacks:trouble'), host, int(failures) .. ' ' .. int(now + lease_ms) .. ' ' .. id) end
       else
         call('ZREM', own, id)
       end
     end
-    if is_trial and taken > 0 then call('ZADD', key('callbacks:hosts'), int(now + lease_ms), host)
-    else look_at_host(host, now) end
+    look_at_host(host, now)
   end
 end
 local following = call('ZRANGEBYSCORE', key('callbacks:hosts'), '(' .. int(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)

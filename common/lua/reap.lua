@@ -67,7 +67,7 @@ local function bury(message, envelope)
   count('counts', 'dead:outcome_unknown', 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
   tell(whom(message), 'message.dead', id, int(wall), {'campaign', campaign, 'channel', channel_of(message), 'state', 'dead',
-    'reason', 'outcome_unknown', 'attempts', tonumber(whole(herald.attempts, 0))})
+    'reason', 'outcome_unknown', 'attempts', tonumber(whole(herald.attempts, 0))}, id == '')
 end
 local taken = 0
 for _, worker in ipairs(call('ZRANGEBYSCORE', key('workers'), '-inf', now, 'LIMIT', 0, 16)) do

@@ -8,6 +8,7 @@ import datetime
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import threading
 
@@ -192,6 +193,49 @@ def test_two_secrets_sign_while_they_are_exchanged():
         [told] = crm.wait(1)
         assert is_signed(told, SECRET) and is_signed(told, OTHER)
         assert not is_signed(told, "whsec_" + base64.b64encode(bytes(32)).decode())
+
+
+def test_a_secret_and_the_hosts_are_exchanged_while_it_runs():
+    with Receiver() as crm, Stand() as stand:
+        stand.sandbox()
+        secret = stand.write("secret", SECRET)
+        config = stand.write("herald.ini", "callback-hosts = crm.example.org\n")
+        env = {"HERALD_CALLBACK_SECRET_FILE": secret, "HERALD_CONFIG": config}
+        worker = stand.worker(*FAST, env=env).wait_ready()
+        push(stand, message(1, callback_url=crm.url))
+        wait_dead_callbacks(stand)
+        stand.write("secret", OTHER)
+        stand.write("herald.ini", f"callback-private-hosts = 127.0.0.1:{crm.port}\n")
+        worker.signal(1)
+        worker.wait_for("settings read again")
+        push(stand, message(2, callback_url=crm.url))
+        [told] = crm.wait(1)
+        equal((facts(told), is_signed(told, OTHER)), (("message.sent", "m2"), True), "told")
+        stand.write("secret", "no secret")
+        worker.signal(1)
+        worker.wait_for("settings not read again")
+
+
+def certificate(stand):
+    """Files of a certificate of localhost and of its key."""
+    cert, key = stand.path("cert.pem"), stand.path("key.pem")
+    make = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert)
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    subprocess.run([*make, *name], check=True, capture_output=True)
+    return cert, key
+
+
+def test_callbacks_go_over_tls_to_whom_the_certificate_belongs():
+    with Stand() as stand, Receiver(tls=certificate(stand)) as crm:
+        stand.sandbox()
+        flags = (*FAST, "--callback-private-hosts", "localhost,127.0.0.1", "--callback-attempts", "2")
+        stand.worker(*flags, env={"HERALD_CALLBACK_SECRET": SECRET, "HERALD_CA_FILE": stand.path("cert.pem")})
+        push(stand, message(1, callback_url=f"https://localhost:{crm.port}/hook"))
+        equal(facts(crm.wait(1)[0]), ("message.sent", "m1"), "told")
+        push(stand, message(2, callback_url=f"https://127.0.0.1:{crm.port}/hook"))  # the certificate is localhost's
+        [letter] = wait_dead_callbacks(stand)
+        equal((letter["message"], letter["reason"], len(crm.deliveries)), ("m2", "exhausted", 1), "letter")
+        assert "certificate" in letter["detail"].lower() or "SSL" in letter["detail"], letter
 
 
 def test_a_redirect_is_not_followed():

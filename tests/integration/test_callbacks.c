@@ -416,8 +416,20 @@ static void test_a_host_that_fails_is_left_alone_and_then_tried_with_one(void **
     assert_int_equal(taken->count, 1);
     memcpy(ids[0], taken->items[0].id, sizeof(ids[0]));
     assert_int_equal(take(fixture->store, LEASE_MS)->count, 0); /* until that one is back */
+    (void)send_one(fixture->store, 8, "m8", URL);               /* what is new is no reason to try another */
+    assert_int_equal(take(fixture->store, LEASE_MS)->count, 0);
+    end_as(fixture->store, ids[0], HOST, &down); /* the trial counts */
+    assert_int_equal(take(fixture->store, LEASE_MS)->count, 0);
+    assert_int_equal(store_look_at_callbacks(fixture->store, &(struct store_callback_page){.after = ""}, &look,
+                                             PATIENCE_MS, &(struct reason){""}),
+                     0);
+    assert_int_equal(look.hosts[0].failures, 6);
+    assert_in_range(look.hosts[0].hold_ms, 1000, 4000);
+    taken = take_when_due(fixture, LEASE_MS);
+    assert_int_equal(taken->count, 1);
+    memcpy(ids[0], taken->items[0].id, sizeof(ids[0]));
     end_done(fixture->store, ids[0]);
-    assert_int_equal(take(fixture->store, LEASE_MS)->count, 7);
+    assert_int_equal(take(fixture->store, LEASE_MS)->count, 8);
 }
 
 static void test_a_host_that_asks_to_be_left_alone_is(void **state)

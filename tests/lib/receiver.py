@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import ssl
 import threading
 
 import stand
@@ -28,9 +29,10 @@ class Delivery:
 class Receiver:
     """with Receiver() as receiver: ... `answers` are the statuses of the next requests, then always 200. An answer may
     be an Event instead: the request waits until it is set and gets none. Or a function, which is handed the handler and
-    answers itself. `always` is what comes after them. `port` 0: any."""
+    answers itself. `always` is what comes after them. `port` 0: any.
+    `tls`: files of a certificate and its key."""
 
-    def __init__(self, *answers, always=200, port=0):
+    def __init__(self, *answers, always=200, port=0, tls=None):
         self._answers = list(answers)
         self._always = always
         self._deliveries = []
@@ -52,6 +54,11 @@ class Receiver:
             daemon_threads = True
 
         self._server = Server(("127.0.0.1", port), Handler)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            # The handshake is the handler's: one that never comes must not keep others from being accepted.
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     def __enter__(self):

@@ -1,8 +1,9 @@
 -- Callbacks: who is told what became of a message. What is to be posted is in `callbacks:jobs` by its id, from the step
 -- that it tells of until it was taken or settled. `callbacks:of:<host>` has the ids of one host by when they are due (of
 -- one under way: when its lease ends), `callbacks:hosts` when to look at each host, so that no host waits for another.
--- `callbacks:trouble` has the hosts that fail: how often in a row, and until when nobody tries. `callbacks:dead` are those
--- that were given up, all with one score, so that they are in the order of their ids. Times are the org's own.
+-- `callbacks:trouble` has the hosts that fail: how often in a row, until when nobody tries, and the id of the one that is out
+-- as a trial meanwhile. `callbacks:dead` are those that were given up, all with one score, so that they are in the order of
+-- their ids. Times are the org's own.
 local CALLBACKS_MAX, CALLBACK_URL_MAX = 1000000, 2048
 local FACT_MAX = 512 -- bytes of what is told, such as the name of a template; longer ones are left out
 local CALLBACK_TROUBLE = 5 -- failures of a host in a row from which on it is tried with one at a time, after a pause
@@ -23,8 +24,8 @@ local function callback_host(url)
   return #host <= 262 and string.match(host, '^[%w.:%[%]_-]+$') or '?'
 end
 local function trouble_of(host)
-  local failures, until_ms = string.match(call('HGET', key('callbacks:trouble'), host) or '', '^(%d+) (%d+)$')
-  return tonumber(failures) or 0, tonumber(until_ms) or 0
+  local failures, until_ms, trial = string.match(call('HGET', key('callbacks:trouble'), host) or '', '^(%d+) (%d+) (.*)$')
+  return tonumber(failures) or 0, tonumber(until_ms) or 0, trial or ''
 end
 -- When to look at a host next: its first is due, and no pause is on. One that has none left is forgotten.
 local function look_at_host(host, now)
@@ -48,66 +49,73 @@ local function take_dead(id)
   if call('HINCRBY', key('callbacks:counts'), field, -1) <= 0 then call('HDEL', key('callbacks:counts'), field) end
   return text, job
 end
--- The key of a host's queue, which somebody looks at from now on, unless the host is in trouble; nothing if it is none.
-local function queue_for(host)
+-- Where a callback waits: the key of its host's queue, which somebody looks at from now on, unless the host is in trouble;
+-- and what its text begins with. Nothing when that key is none.
+local function queue_for(to)
+  local url, trace = string.match(to, '^(.*)\n(00%-%x+%-%x+%-%x+)$')
+  local host = callback_host(url or to)
   local own = key('callbacks:of:' .. host)
-  if type(redis.pcall('ZCARD', own)) == 'table' then return nil end
+  if type(redis.pcall('ZCARD', own)) == 'table' then return {} end
   local _, until_ms = trouble_of(host)
   if until_ms <= tonumber(callbacks.now) then call('ZADD', key('callbacks:hosts'), 'LT', callbacks.now, host)
   else call('ZADD', key('callbacks:hosts'), 'NX', int(until_ms), host) end
-  return own
+  return {key = own, head = '{"attempts":0,"since":' .. callbacks.wall .. ',"url":' .. cjson.encode(url or to) ..
+    (trace and ',"trace":"' .. trace .. '"' or '') .. ',"type":"'}
 end
--- Queues one: nothing in here may stop the step that it is part of, so what cannot be kept is counted.
-local function tell(to, what, id, at, facts)
-  if to == '' then return end
-  if not callbacks then
-    local is_broken = false
-    for name, command in pairs({jobs = 'HLEN', trouble = 'HLEN', counts = 'HLEN', settings = 'HLEN', hosts = 'ZCARD', dead = 'ZCARD'}) do
-      local size = redis.pcall(command, key('callbacks:' .. name))
-      if type(size) == 'table' then is_broken = true end
-    end
-    callbacks = {is_broken = is_broken, now = int(now_ms()), wall = int(wall_ms()), queues = {}}
-    if not is_broken then
-      callbacks.room = (tonumber(call('HGET', key('callbacks:settings'), 'max') or nil) or CALLBACKS_MAX) -
-        call('HLEN', key('callbacks:jobs')) + call('ZCARD', key('callbacks:dead'))
+-- Looked at once a step, when there is something to tell: may anything be kept, how much, and a number for the ids.
+local function open_callbacks()
+  callbacks = {now = int(now_ms()), wall = int(wall_ms()), queues = {}, texts = {}, count = 0}
+  for name, command in pairs({jobs = 'HLEN', trouble = 'HLEN', counts = 'HLEN', settings = 'HLEN', hosts = 'ZCARD', dead = 'ZCARD'}) do
+    if type(redis.pcall(command, key('callbacks:' .. name))) == 'table' then
+      callbacks.is_broken = true
+      return
     end
   end
-  if callbacks.is_broken then
+  callbacks.room = (tonumber(call('HGET', key('callbacks:settings'), 'max') or nil) or CALLBACKS_MAX) -
+    call('HLEN', key('callbacks:jobs')) + call('ZCARD', key('callbacks:dead'))
+  callbacks.ids = 'cb_' .. callbacks.wall .. '_' .. int(call('HINCRBY', key('callbacks:counts'), 'steps', 1)) .. '_'
+end
+-- Queues one: nothing in here may stop the step that it is part of, so what cannot be kept is counted. `facts`: names and
+-- values of what is told; the names of campaigns and templates come again and again, so their JSON is made once.
+local function tell(to, what, id, at, facts, has_no_state)
+  if to == '' then return end
+  if not callbacks then open_callbacks() end
+  local queue = not callbacks.is_broken and (callbacks.queues[to] or queue_for(to)) or {}
+  if not queue.key then
     count('counts', 'callbacks_lost', 1)
     return
   end
+  callbacks.queues[to] = queue
   if callbacks.room <= 0 then
     call('HINCRBY', key('callbacks:counts'), 'dropped', 1)
     return
   end
-  local url, trace = string.match(to, '^(.*)\n(00%-%x+%-%x+%-%x+)$')
-  url = url or to
-  local host = callback_host(url)
-  local own = callbacks.queues[host] or queue_for(host)
-  if not own then
-    count('counts', 'callbacks_lost', 1)
-    return
-  end
-  callbacks.queues[host] = own
-  local message, sequence = key('message:' .. id), 1
-  if redis.pcall('HEXISTS', message, 'state') == 1 then sequence = redis.pcall('HINCRBY', message, 'told', 1) end
+  local sequence = not has_no_state and redis.pcall('HINCRBY', key('message:' .. id), 'told', 1)
   if type(sequence) ~= 'number' then sequence = 1 end
-  local parts = {'{"attempts":0,"since":', callbacks.wall, ',"url":', cjson.encode(url),
-    trace and ',"trace":"' .. trace .. '"' or '', ',"type":"', what, '","at":', at,
-    ',"data":{"id":', cjson.encode(id), ',"sequence":', int(sequence)}
+  local parts = {queue.head, what, '","at":', at, ',"data":{"id":', cjson.encode(id), ',"sequence":', sequence}
+  local texts = callbacks.texts
   for i = 1, #facts, 2 do
     local fact = facts[i + 1]
-    if type(fact) == 'number' then parts[#parts + 1] = ',"' .. facts[i] .. '":' .. int(fact)
-    elseif fact and fact ~= '' and #fact <= FACT_MAX then parts[#parts + 1] = ',"' .. facts[i] .. '":' .. cjson.encode(fact) end
+    if fact and fact ~= '' then
+      local text = texts[fact]
+      if text == nil then
+        text = type(fact) == 'number' and int(fact) or #fact <= FACT_MAX and cjson.encode(fact)
+        texts[fact] = text
+      end
+      local n = #parts
+      if text then parts[n + 1], parts[n + 2], parts[n + 3], parts[n + 4] = ',"', facts[i], '":', text end
+    end
   end
   parts[#parts + 1] = '}}'
-  local job = 'cb_' .. callbacks.wall .. '_' .. int(call('HINCRBY', key('callbacks:counts'), 'queued', 1))
+  callbacks.count = callbacks.count + 1
+  local job = callbacks.ids .. callbacks.count
   call('HSET', key('callbacks:jobs'), job, table.concat(parts))
-  call('ZADD', own, callbacks.now, job)
+  call('ZADD', queue.key, callbacks.now, job)
   callbacks.room = callbacks.room - 1
 end
 -- Of a message as it was in flight, with the letter of its list in front.
 local function tell_cancelled(held, id, campaign)
   local is_json, message = pcall(cjson.decode, string.sub(held, 2))
-  tell(whom(is_json and message), 'message.cancelled', id, int(wall_ms()), {'campaign', campaign, 'state', 'cancelled'})
+  local has_state = redis.pcall('HEXISTS', key('message:' .. id), 'state') == 1
+  tell(whom(is_json and message), 'message.cancelled', id, int(wall_ms()), {'campaign', campaign, 'state', 'cancelled'}, not has_state)
 end
