@@ -129,9 +129,10 @@ static void add_text(struct log_lines *lines, const char *key, const char *text)
 static void add_number(struct log_lines *lines, const char *key, int64_t number)
 {
     char digits[BUF_DIGITS];
+    size_t len = buf_digits(number, digits);
 
     add_key(lines, key);
-    add(lines, digits, buf_digits(number, digits));
+    add(lines, digits, len);
 }
 
 /* The seconds are printed once for all lines that have them in common: that costs more than all the rest. */
@@ -186,15 +187,12 @@ static void write_lines(struct log_lines *lines)
     lines->is_full = false;
 }
 
-static void put(enum log_level level, const char *what, const struct log_field *fields, size_t count, uint64_t repeated)
+static void put_on(struct log_lines *lines, enum log_level level, const char *what, const struct log_field *fields,
+                   size_t count, uint64_t repeated)
 {
-    struct log_lines own, *lines = held_lines ? held_lines : &own;
-    size_t before;
+    size_t before = lines->len;
 
     (void)atomic_fetch_add_explicit(&lines_of[level], 1, memory_order_relaxed);
-    if (!held_lines)
-        own.len = own.is_full = 0;
-    before = lines->len;
     compose(lines, level, what, fields, count, repeated);
     if (lines->is_full && before > 0) { /* those that wait go first, and then there is room */
         lines->len = before;
@@ -205,10 +203,22 @@ static void put(enum log_level level, const char *what, const struct log_field *
         lines->len = lines->is_full = 0;
         compose(lines, LOG_LEVEL_ERROR, "a log line was too long and was left out", NULL, 0, 0);
     }
-    if (!held_lines || level <= LOG_LEVEL_WARNING)
+    if (lines != held_lines || level <= LOG_LEVEL_WARNING)
         write_lines(lines);
     else if (before == 0 || lines->len < before)
         lines->since_ms = clock_mono_ms();
+}
+
+static void put(enum log_level level, const char *what, const struct log_field *fields, size_t count, uint64_t repeated)
+{
+    struct log_lines own;
+
+    if (held_lines) {
+        put_on(held_lines, level, what, fields, count, repeated);
+    } else {
+        own.len = own.is_full = 0;
+        put_on(&own, level, what, fields, count, repeated);
+    }
 }
 
 /* What makes two lines the same. */

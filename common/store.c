@@ -161,6 +161,13 @@ static void request_free(struct request *request)
     free(request);
 }
 
+struct request *request_unsent(struct store *store, enum script_name script)
+{
+    struct request *last = store->last;
+
+    return last && !last->is_sent && last->script == (int)script ? last : NULL;
+}
+
 /* One argument in the form of Redis' protocol: `$5\r\nhello\r\n`. */
 static void add_argument(struct buf *buf, const char *data, size_t len)
 {

@@ -17,12 +17,14 @@ enum {
     AT_SHA256,
     AT_FILE,
     AT_SIZE,
+    AT_LOST,
     AT_OLDEST,
     AT_NEWEST,
     AT_LENGTH,
     AT_COUNT
 };
 
+#define READ_HEAD  2  /* numbers in front of the entries of audit_read.lua */
 #define DIGITS_MAX 20 /* of 64 bits */
 
 static bool read_part(const char *text, size_t len, uint64_t *ret)
@@ -79,16 +81,18 @@ static struct store_audit_id id_of(const struct redis_reply *reply)
     return id;
 }
 
-/* Id, number, hash, file and size, in this order from `first` on. */
+/* Id, number, hash, file, size and what was lost, in this order from `first` on. */
 static struct store_audit_mark mark_of(const struct redis_reply *reply, size_t first)
 {
     struct store_audit_mark mark = {.id = id_of(redis_reply_at(reply, first))};
     int64_t seq = redis_reply_integer(redis_reply_at(reply, first + 1));
+    int64_t lost = redis_reply_integer(redis_reply_at(reply, first + 5));
 
     mark.seq = seq > 0 ? (uint64_t)seq : 0;
     request_copy_text(mark.sha256, sizeof(mark.sha256), redis_reply_at(reply, first + 2));
     request_copy_text(mark.file, sizeof(mark.file), redis_reply_at(reply, first + 3));
     mark.size = redis_reply_integer(redis_reply_at(reply, first + 4));
+    mark.lost = lost > 0 ? (uint64_t)lost : 0;
     return mark;
 }
 
@@ -146,7 +150,7 @@ static void on_looked(struct request *request, const struct redis_reply *reply)
 
 int store_audit_look(struct store *store, struct store_audit_mark *ret, int64_t patience_ms, struct reason *why)
 {
-    static const char *const fields[] = {"id", "seq", "sha256", "file", "size"};
+    static const char *const fields[] = {"id", "seq", "sha256", "file", "size", "lost"};
     struct request *request = request_command(store, "HMGET", on_looked);
     struct look_answer answer = {ret, false};
     int rc;
@@ -170,17 +174,18 @@ static void on_read(struct request *request, const struct redis_reply *reply)
     if (count > 0) {
         batch.rc = 0;
         batch.is_ours = redis_reply_integer(redis_reply_at(reply, 0)) == 1;
-        batch.count = (count - 1) / 2;
+        batch.lost = redis_reply_integer(redis_reply_at(reply, 1));
+        batch.count = count > READ_HEAD ? (count - READ_HEAD) / 2 : 0;
     }
     request->call.audit_read(request->context, &batch);
 }
 
 bool store_audit_entry(const struct store_audit_batch *batch, size_t index, struct store_audit_entry *ret)
 {
-    const struct redis_reply *body = redis_reply_at(batch->reply, 2 + 2 * index);
+    const struct redis_reply *body = redis_reply_at(batch->reply, READ_HEAD + 1 + 2 * index);
     struct store_audit_entry entry = {.size = 0};
     size_t len = 0;
-    const char *id = redis_reply_text(redis_reply_at(batch->reply, 1 + 2 * index), &len);
+    const char *id = redis_reply_text(redis_reply_at(batch->reply, READ_HEAD + 2 * index), &len);
 
     if (!store_audit_id_parse(id, len, &entry.id))
         return false;
@@ -203,7 +208,7 @@ struct span store_audit_field(const struct store_audit_entry *entry, size_t inde
 }
 
 void store_audit_read(struct store *store, const struct store_audit_exporter *exporter,
-                      const struct store_audit_id *after, int64_t most, int64_t bytes, store_audit_read_fn done,
+                      const struct store_audit_end *end, int64_t most, int64_t bytes, store_audit_read_fn done,
                       void *context)
 {
     struct request *request = request_script(store, SCRIPT_AUDIT_READ, false, on_read);
@@ -212,9 +217,10 @@ void store_audit_read(struct store *store, const struct store_audit_exporter *ex
     request->context = context;
     request_text(request, exporter->name);
     request_number(request, exporter->lease_ms);
-    add_id(request, after);
+    add_id(request, &end->id);
     request_number(request, most);
     request_number(request, bytes);
+    request_number(request, (int64_t)end->seq);
     request_submit(request);
 }
 
@@ -233,7 +239,7 @@ static void on_done(struct request *request, const struct redis_reply *reply)
 }
 
 void store_audit_acknowledge(struct store *store, const struct store_audit_exporter *exporter,
-                             const struct store_audit_mark *mark, int64_t base, store_audit_done_fn done, void *context)
+                             const struct store_audit_mark *mark, bool is_new, store_audit_done_fn done, void *context)
 {
     struct request *request = request_script(store, SCRIPT_AUDIT_DONE, true, on_done);
     struct store_audit_id keep = {mark->id.ms + (mark->id.seq == UINT64_MAX), mark->id.seq + 1}; /* wraps to 0 */
@@ -251,10 +257,8 @@ void store_audit_acknowledge(struct store *store, const struct store_audit_expor
     request_text(request, mark->sha256);
     request_text(request, mark->file);
     request_number(request, mark->size);
-    if (base >= 0)
-        request_number(request, base);
-    else
-        request_text(request, "");
+    request_number(request, (int64_t)mark->lost);
+    request_text(request, is_new ? "1" : "0");
     request_submit(request);
 }
 

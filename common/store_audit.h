@@ -26,6 +26,7 @@ struct store_audit_mark {
     char sha256[DIGEST_HEX_SIZE];     /* of the line; "" when there is none */
     char file[STORE_AUDIT_FILE_SIZE]; /* its name without the folder */
     int64_t size;                     /* bytes of that file with this line */
+    uint64_t lost;                    /* entries that were cut off before they could be exported, up to this line */
 };
 
 struct store_audit_exporter {
@@ -60,16 +61,21 @@ struct span store_audit_field(const struct store_audit_entry *entry, size_t inde
 struct store_audit_batch {
     int rc;       /* 0, ERR_STATE or ERR_UNREACHABLE */
     bool is_ours; /* false: the export is somebody else's by now */
+    int64_t lost; /* entries that were cut off before they could be exported, ever; -1: none but those that are known */
     size_t count;
     const struct redis_reply *reply;
 };
 /* Borrowed until the callback returns. False: what stands there is no entry (Redis made it up). */
 bool store_audit_entry(const struct store_audit_batch *batch, size_t index, struct store_audit_entry *ret);
 typedef void (*store_audit_read_fn)(void *context, const struct store_audit_batch *batch);
-/* What follows `after`, oldest first: at most `most` entries, and none that would make it more than `bytes` but the
- * first. */
+struct store_audit_end {
+    struct store_audit_id id;
+    uint64_t seq;
+};
+/* What follows the entry and line that the exporter has last, oldest first: at most `most` entries, and none that would
+ * make it more than `bytes` but the first. */
 void store_audit_read(struct store *store, const struct store_audit_exporter *exporter,
-                      const struct store_audit_id *after, int64_t most, int64_t bytes, store_audit_read_fn done,
+                      const struct store_audit_end *end, int64_t most, int64_t bytes, store_audit_read_fn done,
                       void *context);
 
 struct store_audit_done {
@@ -80,10 +86,9 @@ struct store_audit_done {
 };
 typedef void (*store_audit_done_fn)(void *context, const struct store_audit_done *done);
 /* All up to the mark is on the disk: it leaves the stream in the step that notes the mark. Must arrive, and may be
- * repeated. `base`: how many lines of the chain were never in this Redis' stream; -1: as it was. */
+ * repeated. `is_new`: nothing of this chain so far was in this Redis' stream. */
 void store_audit_acknowledge(struct store *store, const struct store_audit_exporter *exporter,
-                             const struct store_audit_mark *mark, int64_t base, store_audit_done_fn done,
-                             void *context);
+                             const struct store_audit_mark *mark, bool is_new, store_audit_done_fn done, void *context);
 
 /* May wait. What Redis keeps of the export; seq 0: it knows of none. */
 int store_audit_look(struct store *store, struct store_audit_mark *ret, int64_t patience_ms, struct reason *why);

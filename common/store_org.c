@@ -4,6 +4,8 @@
 #include "common/clock.h"
 #include "common/store_request.h"
 
+#define TOUCH_ARGUMENTS_MAX 1024 /* four for each late request; Lua cannot pass on many thousands */
+
 static void ignore(struct request *request, const struct redis_reply *reply)
 {
     (void)request;
@@ -31,15 +33,20 @@ void store_hold_polls(struct store *store, int64_t ms, const char *reason)
     hold(store, ms, reason, "poll:hold", "poll_holds");
 }
 
+/* Those of one turn of a sender's loop go together: at load nearly every request leaves late. */
 static void touch(struct store *store, const char *worker, const char *ticket, struct span sender, bool is_poll)
 {
-    struct request *request = request_script(store, SCRIPT_TOUCH, false, ignore);
+    struct request *request = request_unsent(store, SCRIPT_TOUCH);
+    bool is_another = request && request->argc < TOUCH_ARGUMENTS_MAX;
 
+    if (!is_another)
+        request = request_script(store, SCRIPT_TOUCH, false, ignore);
     request_text(request, worker);
     request_text(request, ticket);
     request_bytes(request, sender.data, sender.len);
     request_text(request, is_poll ? "1" : "0");
-    request_submit(request);
+    if (!is_another)
+        request_submit(request);
 }
 
 void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)

@@ -118,6 +118,8 @@ void request_key(struct request *request, const char *name); /* `herald:{org}:<n
 void request_clock(struct request *request);
 void request_note_clock(const struct request *request, int64_t now_ms);
 void request_submit(struct request *request);
+/* The request that was submitted last, if it runs this script and was not sent yet: more may be added. Else NULL. */
+struct request *request_unsent(struct store *store, enum script_name script);
 
 /* The text of a reply, cut to fit; "" when it has none. */
 void request_copy_text(char *out, size_t size, const struct redis_reply *reply);

@@ -99,7 +99,12 @@ void audit_chain_write(struct audit_link *link, const struct store_audit_entry *
     add_unsigned(out, entry->id.seq);
     buf_text(out, "\",\"org\":\"");
     buf_text(out, link->org);
-    buf_text(out, "\",");
+    buf_char(out, '"');
+    if (link->lost > 0) {
+        buf_text(out, ",\"lost\":");
+        add_unsigned(out, link->lost);
+    }
+    buf_char(out, ',');
     if (entry->text.data && json_is_object_line(entry->text)) { /* as it stands it may go into a line */
         buf_text(out, "\"entry\":");
         buf_add(out, entry->text.data, entry->text.len);
@@ -141,7 +146,8 @@ static bool take_text(struct span *rest, struct span *ret)
     return true;
 }
 
-static bool take_seq(struct span *rest, uint64_t *ret)
+/* A whole number, not 0. */
+static bool take_number(struct span *rest, uint64_t *ret)
 {
     char text[STORE_AUDIT_ID_SIZE];
     struct store_audit_id id;
@@ -164,13 +170,15 @@ static bool read_head(struct span rest, struct audit_link *link)
 {
     struct span prev, id, org;
 
-    if (!skip(&rest, "{\"seq\":") || !take_seq(&rest, &link->seq) || !skip(&rest, ",\"prev\":\"") ||
+    if (!skip(&rest, "{\"seq\":") || !take_number(&rest, &link->seq) || !skip(&rest, ",\"prev\":\"") ||
         !take_text(&rest, &prev) || !audit_is_hash(prev.data, prev.len) || !skip(&rest, ",\"stream_id\":\"") ||
         !take_text(&rest, &id) || !store_audit_id_parse(id.data, id.len, &link->id) || !skip(&rest, ",\"org\":\"") ||
         !take_text(&rest, &org) || org.len > STORE_ORG_MAX || !id_is_valid(org.data, org.len))
         return false;
     memcpy(link->prev, prev.data, HASH_LEN);
     memcpy(link->org, org.data, org.len);
+    if (skip(&rest, ",\"lost\":") && !take_number(&rest, &link->lost))
+        return false;
     return span_starts(rest, ",\"entry\":") || span_starts(rest, ",\"raw\":") || span_starts(rest, ",\"raw_base64\":");
 }
 

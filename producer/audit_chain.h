@@ -4,9 +4,9 @@
  *
  * The members stand in this order, without blanks. `sha256` is of the bytes of the line before `,"sha256"`, so that
  * each line tells by itself when it was changed, the last one too; `prev` is the `sha256` of the line before, 64 zeros
- * in the first of all. Instead of `entry` there is `raw` (or `raw_base64`, when not UTF-8 or long) where the stream has
- * something that is no entry of Herald's: its fields and values. With `raw_size` it was too long, and its beginning is
- * there. */
+ * in the first of all. `"lost":N` stands behind `org` when N entries, ever, were cut off before they could be exported.
+ * Instead of `entry` there is `raw` (or `raw_base64`, when not UTF-8 or long) where the stream has something that is no
+ * entry of Herald's: its fields and values. With `raw_size` it was too long, and its beginning is there. */
 #ifndef HERALD_PRODUCER_AUDIT_CHAIN_H
 #define HERALD_PRODUCER_AUDIT_CHAIN_H
 
@@ -20,6 +20,7 @@
 struct audit_link {
     uint64_t seq;             /* from 1 */
     struct store_audit_id id; /* of the stream: when it was recorded */
+    uint64_t lost;            /* entries that were cut off before they could be exported, up to this line */
     char prev[DIGEST_HEX_SIZE], sha256[DIGEST_HEX_SIZE];
     char org[STORE_ORG_MAX + 1];
 };

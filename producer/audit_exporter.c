@@ -148,6 +148,8 @@ static void on_read(void *context, const struct store_audit_batch *answer)
     if (answer->rc != 0)
         return;
     exporter->is_lost = exporter->is_lost || !answer->is_ours;
+    if (answer->lost > 0 && (uint64_t)answer->lost > exporter->link.lost)
+        exporter->link.lost = (uint64_t)answer->lost;
     for (size_t i = 0; i < answer->count && batch->lines.len < LINES_ENOUGH; i++) {
         if (!store_audit_entry(answer, i, &entry)) {
             batch->rc = ERR_STATE;
@@ -186,23 +188,24 @@ static void on_stirred(void *context)
 
 static void ask(struct audit_exporter *exporter)
 {
+    const struct store_audit_end end = {exporter->link.id, exporter->link.seq};
     struct batch *batch = exporter->filling == &exporter->batches[0] ? &exporter->batches[1] : &exporter->batches[0];
 
     buf_reset(&batch->lines);
     batch->count = 0;
     batch->rc = ERR_UNREACHABLE;
     exporter->filling = batch;
-    store_audit_read(exporter->store, &exporter->claim, &exporter->link.id, BATCH_MOST, BATCH_BYTES, on_read, exporter);
+    store_audit_read(exporter->store, &exporter->claim, &end, BATCH_MOST, BATCH_BYTES, on_read, exporter);
 }
 
-static void acknowledge(struct audit_exporter *exporter, const struct audit_link *link, int64_t base)
+static void acknowledge(struct audit_exporter *exporter, const struct audit_link *link, bool is_new)
 {
-    struct store_audit_mark mark = {.seq = link->seq, .id = link->id};
+    struct store_audit_mark mark = {.seq = link->seq, .id = link->id, .lost = link->lost};
 
     memcpy(mark.sha256, link->sha256, sizeof(mark.sha256));
     audit_files_mark(exporter->files, &mark);
     exporter->acking = *link;
-    store_audit_acknowledge(exporter->store, &exporter->claim, &mark, base, on_acknowledged, exporter);
+    store_audit_acknowledge(exporter->store, &exporter->claim, &mark, is_new, on_acknowledged, exporter);
 }
 
 static int claim(struct audit_exporter *exporter, struct reason *why)
@@ -264,7 +267,7 @@ static int resume(struct audit_exporter *exporter, struct reason *why)
     if (claimed->mark.seq > 0 && !resumed.has_files)
         (void)fprintf(stderr, "the chain goes on behind line %" PRIu64 ", which was exported elsewhere\n",
                       claimed->mark.seq);
-    acknowledge(exporter, &resumed.link, claimed->was_known ? -1 : (int64_t)resumed.link.seq);
+    acknowledge(exporter, &resumed.link, !claimed->was_known);
     return 0;
 }
 
@@ -294,7 +297,7 @@ static int keep(struct audit_exporter *exporter, const struct batch *batch, bool
     if (rc != 0)
         return rc;
     exporter->exported += (int64_t)batch->count;
-    acknowledge(exporter, &batch->link, -1);
+    acknowledge(exporter, &batch->link, false);
     progress_update(&exporter->progress, (uint64_t)exporter->exported,
                     exporter->is_followed ? 0 : (uint64_t)exporter->claimed.count, (uint64_t)exporter->exported);
     return 0;

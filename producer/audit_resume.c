@@ -176,6 +176,7 @@ int audit_files_resume(struct audit_files *files, const struct store_audit_mark 
     if (mark->seq > 0) {
         resumed.link.seq = mark->seq;
         resumed.link.id = mark->id;
+        resumed.link.lost = mark->lost;
         memcpy(resumed.link.sha256, mark->sha256, sizeof(resumed.link.sha256));
     }
     rc = audit_files_list(files, why);

@@ -166,6 +166,9 @@ static void print_text(const struct verify *verify)
                      check->first_seq, check->last.seq, check->last.sha256);
     else
         (void)printf("there is no line\n");
+    if (check->last.lost > 0)
+        (void)printf("%s%" PRIu64 " entries were cut off in Redis before they could be exported (--audit-max)%s\n",
+                     terminal_paint(stdout, PAINT_YELLOW), check->last.lost, terminal_paint(stdout, PAINT_PLAIN));
     if (check->begins_in_middle)
         (void)printf("begins in the middle of a chain: the lines before number %" PRIu64
                      " were not looked at (--from)\n",
@@ -215,7 +218,8 @@ static void print_json(const struct verify *verify)
     if (check->count > 0)
         buf_printf(&json, ",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"last_sha256\":\"%s\"",
                    check->first_seq, check->last.seq, check->last.sha256);
-    buf_printf(&json, ",\"begins_in_middle\":%s", check->begins_in_middle ? "true" : "false");
+    buf_printf(&json, ",\"lost\":%" PRIu64 ",\"begins_in_middle\":%s", check->last.lost,
+               check->begins_in_middle ? "true" : "false");
     if (check->damage != AUDIT_FINE)
         add_damage(&json, verify);
     if (verify->is_torn) {

@@ -7,6 +7,7 @@
 
 #include "common/fetch.h"
 #include "common/store_poll.h"
+#include "producer/command.h"
 #include "producer/terminal.h"
 
 #define GRANT_PATIENCE_MS INT64_C(300000)
@@ -58,20 +59,22 @@ static int fetch_one(struct walk *walk, struct fetch_answer *ret, struct reason 
     int rc = 0;
 
     ret->answer.status = 0;
-    for (int waits = 0; waits <= WAITS_MAX; waits++) {
+    for (int waits = 0;; waits++) {
         rc = store_take_grant(reading->store, &reading->settings->rate, GRANT_MARGIN_MS, GRANT_PATIENCE_MS, why);
         if (rc != 0)
             return rc;
         rc = fetch_call(walk->fetch, walk->request.method, buf_str(&walk->request.full), body, ret, why);
-        if (ret->answer.status != STATUS_LIMIT || ret->answer.retry_after_ms > WAIT_PATIENCE_MS)
+        if (ret->answer.status != STATUS_LIMIT || ret->answer.retry_after_ms > WAIT_PATIENCE_MS || waits == WAITS_MAX)
             return rc;
         /* All of the org wait then, and the next grant with them. */
         wait_ms = ret->answer.retry_after_ms > WAIT_MIN_MS ? ret->answer.retry_after_ms : WAIT_MIN_MS;
         store_hold(reading->store, wait_ms, "Genesys answers a report with 429");
+        rc = store_finish(reading->store, 0, COMMAND_PATIENCE_MS, why); /* now, not after the wait */
+        if (rc != 0)
+            return rc;
         (void)fprintf(stderr, "herald: Genesys asks to wait %" PRId64 " s\n", (wait_ms + 999) / 1000);
         (void)poll(NULL, 0, (int)wait_ms); /* at most WAIT_PATIENCE_MS; a signal ends it early */
     }
-    return rc;
 }
 
 static int walk_pages(struct walk *walk, enum provider_api api, long *ret_status, struct reason *why)

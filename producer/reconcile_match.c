@@ -110,7 +110,7 @@ bool matcher_add(struct matcher *matcher, const struct store_letter *letter, str
     }
     if (matcher->count == matcher->cap) {
         matcher->cap = matcher->cap ? 2 * matcher->cap : 64;
-        matcher->letters = mem_resize(matcher->letters, matcher->cap, sizeof(matcher->letters[0]));
+        matcher->letters = mem_resize(matcher->letters, matcher->cap, sizeof(struct match_letter *));
     }
     matcher->letters[matcher->count++] = added;
     return true;
@@ -129,7 +129,7 @@ static int compare(const void *a, const void *b)
 void matcher_begin(struct matcher *matcher)
 {
     if (matcher->count > 0)
-        qsort(matcher->letters, matcher->count, sizeof(matcher->letters[0]), compare);
+        qsort(matcher->letters, matcher->count, sizeof(struct match_letter *), compare);
 }
 
 /* The first letter to this person, or where it would be. */

@@ -67,7 +67,7 @@ static struct report_group *group_of(struct report *report, const char *name)
         return group;
     if (report->count == report->cap) {
         report->cap = report->cap ? 2 * report->cap : 64;
-        report->groups = mem_resize(report->groups, report->cap, sizeof(report->groups[0]));
+        report->groups = mem_resize(report->groups, report->cap, sizeof(struct report_group *));
     }
     group = mem_zalloc(1, sizeof(*group));
     (void)snprintf(group->name, sizeof(group->name), "%s", name);
@@ -128,7 +128,8 @@ void report_finish(struct report *report)
 
     memset(&report->total, 0, sizeof(report->total));
     if (report->count > 0)
-        qsort(report->groups, report->count, sizeof(report->groups[0]), is_time ? compare_by_name : compare_by_size);
+        qsort(report->groups, report->count, sizeof(struct report_group *),
+              is_time ? compare_by_name : compare_by_size);
     for (size_t i = 0; i < report->count; i++)
         report_merge(&report->total, &report->groups[i]->counts);
 }

@@ -98,6 +98,15 @@ def compare(stand, sandbox):
     ]
 
 
+def report(stand, status):
+    """The report as a user would ask for it, and whether it has counted what the places have."""
+    print("\n$ herald report --days 1", flush=True)
+    print(stand.herald("report", "--days", "1", check=True).out, end="")
+    total = stand.herald("report", "--days", "1", "--json", check=True).json["total"]
+    return ("the report has counted each of them",
+            (total["sent"], total["dead"]) == (status["places"]["sent"], status["places"]["dead"]))
+
+
 def refusals(stand):
     with open(stand.path("rejects.csv"), encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
@@ -129,6 +138,7 @@ Left running in {stand.path('')}. To look at it:
   build/herald campaign status appointment
   curl -s {sandbox.url}/sandbox/ledger | head
   build/herald dead list
+  build/herald report --by campaign
 To end it: kill {' '.join(str(process.pid) for process in [stand.redis, sandbox, *stand_workers])}""")
 
 
@@ -150,6 +160,7 @@ def run(keep):
               " are running", flush=True)
         seconds = send(stand, people, started)
         status, received, checks = compare(stand, sandbox)
+        checks.append(report(stand, status))
         print_table(status, received, refusals(stand), seconds, checks)
         if keep:
             look_around(stand, sandbox)

@@ -1,8 +1,17 @@
--- A request left later than its grant allowed for (a new connection had to be made): the grant counts from now. ARGV:
--- worker, ticket, sender or '', 1 for a question about statuses, which counts in their share as well. Grants that are not
--- there any more are passed over.
-local now, member = now_ms(), ARGV[1] .. '/' .. ARGV[2]
-call('ZADD', key('window'), 'XX', 'GT', now, member)
-if ARGV[4] == '1' then call('ZADD', key('poll:window'), 'XX', 'GT', now, member) end
-if ARGV[3] ~= '' then call('ZADD', key('window:' .. ARGV[3]), 'XX', 'GT', now, member) end
+-- Requests left later than their grants allowed for (a new connection had to be made, or there was much to do): the grants
+-- count from now. ARGV: for each: worker, ticket, sender or '', 1 for a question about statuses, which counts in their share as
+-- well. Grants that are not there any more are passed over.
+local now, grants, polls = int(now_ms()), {}, {}
+for i = 1, #ARGV, 4 do
+  local member = ARGV[i] .. '/' .. ARGV[i + 1]
+  grants[#grants + 1] = now
+  grants[#grants + 1] = member
+  if ARGV[i + 3] == '1' then
+    polls[#polls + 1] = now
+    polls[#polls + 1] = member
+  end
+  if ARGV[i + 2] ~= '' then call('ZADD', key('window:' .. ARGV[i + 2]), 'XX', 'GT', now, member) end
+end
+call('ZADD', key('window'), 'XX', 'GT', unpack(grants))
+if #polls > 0 then call('ZADD', key('poll:window'), 'XX', 'GT', unpack(polls)) end
 return 1

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
@@ -211,6 +212,31 @@ def test_depths_and_what_could_be_sent_are_those_of_the_moment():
         stand.redis.call("DEL", flow.KEY + "hold")
         flow.wait_sent(stand, 7)
         look(high=0, normal=8, backlog_sendable=0, window_used_requests=7, hold_seconds=0)
+
+
+def test_what_stands_on_a_list_cannot_hurt_the_numbers():
+    now = int(time.time() * 1000)
+    tails = [b"", b"{", b"\0" * 100, b'{"herald":7}', b'{"herald":{"accepted_at":"x"}}', b'{"herald":{"accepted_at":-1}}',
+             b'{"herald":{"accepted_at":1e300}}', b"[" * 5000, b'{"herald":{"accepted_at":%d}}' % (now + 10**9),
+             b'{"a":"' + b"x" * 3_000_000 + b'"}', b'{"herald":{"accepted_at":1.5e12}}']
+    with Stand() as stand:
+        gateway = stand.gateway()
+        for tail in tails:
+            stand.redis.call("RPUSH", flow.READY, tail)
+
+            def is_seen():
+                found = metrics_of(gateway)
+                return found.one("herald_ready_messages", priority="normal") == tails.index(tail) + 1 and found
+
+            found = wait_until(is_seen, f"the length with {tail[:40]!r} as the next")
+            age = found.one("herald_oldest_ready_age_seconds", priority="normal")
+            assert (age > 10**6) == (tail == tails[-1]) and age >= 0, f"{tail[:40]!r} is {age} s old"
+        stand.redis.call("RPUSH", flow.READY, b'{"herald":{"accepted_at":%d}}' % (now - 90_000))
+        wait_until(lambda: 90 <= metrics_of(gateway).one("herald_oldest_ready_age_seconds", priority="normal") < 1000, "90 seconds")
+        stand.redis.call("DEL", flow.READY)
+        stand.redis.call("SET", flow.READY, "no list")
+        wait_until(lambda: "herald_ready_messages" not in metrics_of(gateway).names, "no depths where a key is no list")
+        equal((metrics_of(gateway).one("herald_redis_up"), page(gateway, "/readyz").status), (1, 200), "Redis is there")
 
 
 def test_what_a_gateway_counts_is_what_its_clients_saw():

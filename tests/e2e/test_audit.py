@@ -181,7 +181,7 @@ def test_every_kind_of_entry_is_what_the_schema_says_and_says_who_did_it():
             LINE.validate(line)
             ENTRY.validate(line["entry"])
         entries = [line["entry"] for line in found]
-        kinds = set(SCHEMA["$defs"]["entry"]["properties"]["what"]["enum"]) - {"callback_replay", "callback_purge"}
+        kinds = set(SCHEMA["$defs"]["entry"]["properties"]["what"]["enum"]) - {"settle", "callback_replay", "callback_purge"}
         equal({entry["what"] for entry in entries}, kinds, "kinds")
         handed = [(entry["actor"].partition(":")[0], entry.get("campaign"), entry.get("count", len(entry.get("ids", ()))))
                   for entry in entries if entry["what"] == "enqueue"]
@@ -228,6 +228,15 @@ def test_what_is_cut_off_before_it_was_exported_is_counted():
         export(stand)
         equal((stand.status()["audit"]["kept"], stand.status()["audit"]["cut"]), (0, 60), "kept and cut after the export")
         assert "60 older audit entries were cut off" in stand.herald("status").out
+        found = lines_of(exported(stand))
+        equal([line.get("lost") for line in (found[0], found[99], found[100], found[-1])], [None, None, 60, 60], "told in the lines")
+        equal(verify(stand)["lost"], 60, "told by verify")
+        add(stand, 10, ms=NOON + 5000)
+        stand.redis.call("XTRIM", STREAM, "MAXLEN", 9)
+        export(stand, to=folder(stand, "new"))
+        equal([line["lost"] for line in lines_of(exported(stand, "new"))], [61] * 9, "goes on in another place")
+        for line in lines_of(exported(stand, "new")):
+            LINE.validate(line)
 
 
 def test_a_killed_exporter_loses_and_repeats_nothing():
@@ -395,7 +404,8 @@ def test_another_organisation_or_another_redis_is_not_mixed_in():
         stand.redis.call("FLUSHALL")
         add(stand, 2, ms=NOON + 1000)
         export(stand, to=folder(stand) / "all.jsonl")
-        equal([line["seq"] for line in lines_of(exported(stand))], [1, 2, 3, 4, 5], "goes on")
+        found = lines_of(exported(stand))
+        equal([(line["seq"], line.get("lost")) for line in found], [(number, None) for number in range(1, 6)], "goes on")
         equal(stand.status()["audit"]["cut"], 0, "cut")
 
 
@@ -598,6 +608,24 @@ def test_following_goes_on_when_redis_was_away():
         verify(stand, flags=("--from", "start", "--until", "redis"))
 
 
+def test_an_exporter_that_redis_forgot_ends_and_the_next_goes_on():
+    with Stand() as stand:
+        add(stand, 5)
+        process = Process("exporter", [BUILD / "herald", "audit", "export", "--follow", "--to", folder(stand)], stand.folder,
+                          env=stand.environment())
+        try:
+            wait_until(lambda: size(folder(stand)) > 0 and waiting(stand) == 0, "the export")
+            stand.redis.call("FLUSHALL")
+            add(stand, 5, ms=NOON + 100)
+            equal(process.wait(), 1, "status")
+            assert "does not know this exporter any more" in process.log(), process.log()
+        finally:
+            process.kill()
+        export(stand)
+        equal(len(lines_of(exported(stand))), 10, "lines")
+        verify(stand, flags=("--from", "start", "--until", "redis"))
+
+
 def test_without_redis_the_export_fails_with_its_own_status():
     with Stand() as stand:
         env = {"HERALD_REDIS_URL": "redis://127.0.0.1:1"}
@@ -639,6 +667,9 @@ def test_with_drop_sending_goes_on_and_says_what_was_cut():
         found = stand.status()["audit"]
         equal(found["kept"] + found["cut"], 2000, "kept and cut")
         assert found["cut"] > 0, found
+        lost = found["cut"]
+        export(stand)
+        equal((verify(stand)["lost"], len(lines_of(exported(stand)))), (lost, 2000 - lost), "lost and exported")
         assert "were cut off by --audit-max, unexported" in stand.herald("status", env={"HERALD_AUDIT_MAX": "1000"}).out
 
 

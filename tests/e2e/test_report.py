@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import KEY, QUICK, message, push
-from stand import SLOWNESS, Stand, wait_until
+from stand import SLOWNESS, Stand, peak_megabytes, wait_until
 from tap import equal
 
 HOUR, DAY = 3600, 86400
@@ -189,7 +189,7 @@ def export(stand, name, *flags, status=0):
 
 def test_the_rows_of_single_messages_are_the_messages_of_the_report():
     with Stand() as stand:
-        stand.sandbox("--sent-after", "10ms", "--delivered-after", "20ms")
+        stand.sandbox("--sent-after", "10ms", "--delivered-after", "20ms", "--read", "0", "--undelivered", "0")
         bad = [message(500 + number, campaign="spring", payload={"textBody": ""}) for number in range(3)]
         push(stand, *[message(number, campaign=("spring", "autumn")[number % 2]) for number in range(300)], *bad)
         stand.worker("--poll-status", "--poll-first", "50ms", *QUICK)
@@ -207,7 +207,8 @@ def test_the_rows_of_single_messages_are_the_messages_of_the_report():
             if row["status"] == "dead":
                 equal((row["reason"], "sentDate" in row), ("text_missing", False))
                 continue
-            equal((row["status"], row["channelType"]), ("delivered", "sms"))
+            equal(row["channelType"], "sms")
+            assert row["status"] in ("delivered", "read"), row  # who looks late finds it read
             assert row["createdDate"] <= row["sentDate"], row
             assert row["latencyMs"] >= 0 and row["deliveryLatencyMs"] >= 0 and row["providerId"], row
         assert "+1317" not in text and "1317555" not in text, "addresses"
@@ -237,8 +238,9 @@ def test_rows_are_streamed_in_little_memory():
         stand.redis.call("EVAL", script, 1, KEY, hour * HOUR * 1000 + 77, hour, 77)
         _, text = export(stand, "many.csv", "--from", "1h")
         equal(len(text.splitlines()), 60001)
-        if SLOWNESS == 1:  # sanitizers need many times as much
-            assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 50 << 10
+        if SLOWNESS == 1:  # a sanitizer's shadow is not Herald's
+            peak = peak_megabytes(stand, "report", "--export", stand.path("again.csv"), "--from", "1h")
+            assert peak < 50, f"{peak:.1f} MB"
         used = stand.redis.call("INFO", "commandstats").decode()
         assert "cmdstat_keys" not in used and "cmdstat_scan" not in used, used
 
@@ -304,6 +306,7 @@ def test_asking_genesys_keeps_to_the_window_and_takes_its_refusals():
         equal(stand.genesys.summary()["tokens_issued"] - tokens, 2, "tokens")
         for step, status, words in (
             ({"do": "403"}, 1, "messaging:messages:read"),
+            ({"do": "429", "retry_after": 600}, 4, "wait 600 s"),
             ({"do": "500"}, 4, "500"),
             ({"do": "400"}, 1, "400"),
             ({"do": "huge"}, 1, "answers more than"),

@@ -33,6 +33,7 @@ static struct store_audit_claimed *claim(struct fixture *fixture, const struct s
 struct read {
     int rc;
     bool is_ours;
+    int64_t lost;
     size_t count;
     char texts[4096]; /* separated by blanks; of a strange entry its size and fields between brackets */
     struct store_audit_id last;
@@ -43,7 +44,7 @@ static void on_read(void *context, const struct store_audit_batch *batch)
     struct read *read = context;
     size_t used = 0;
 
-    *read = (struct read){.rc = batch->rc, .is_ours = batch->is_ours, .count = batch->count};
+    *read = (struct read){.rc = batch->rc, .is_ours = batch->is_ours, .lost = batch->lost, .count = batch->count};
     for (size_t i = 0; i < batch->count && used < sizeof(read->texts) - 200; i++) {
         struct store_audit_entry entry;
 
@@ -69,7 +70,7 @@ static struct read *read_after(struct fixture *fixture, const struct store_audit
     static struct read read;
 
     read.rc = 1;
-    store_audit_read(fixture->store, exporter, &(struct store_audit_id){ms, 0}, most, bytes, on_read, &read);
+    store_audit_read(fixture->store, exporter, &(struct store_audit_end){{ms, 0}, ms}, most, bytes, on_read, &read);
     drain(fixture->store);
     return &read;
 }
@@ -87,7 +88,7 @@ static struct store_audit_done *acknowledge(struct fixture *fixture, const struc
 
     (void)snprintf(mark.sha256, sizeof(mark.sha256), "%s", hash);
     done.rc = 1;
-    store_audit_acknowledge(fixture->store, exporter, &mark, -1, on_done, &done);
+    store_audit_acknowledge(fixture->store, exporter, &mark, false, on_done, &done);
     drain(fixture->store);
     return &done;
 }
@@ -237,6 +238,21 @@ static void status_tells_how_far_the_export_is(void **state)
     free(status);
 }
 
+/* The lines are numbered like the entries here, so what is missing between them was lost. */
+static void what_was_cut_off_unread_is_told_with_the_next_entries(void **state)
+{
+    struct fixture *fixture = *state;
+
+    add(fixture, 1, 10);
+    (void)claim(fixture, &one);
+    assert_int_equal(read_after(fixture, &one, 0, 3, 1000)->lost, 0);
+    assert_int_equal(read_after(fixture, &one, 3, 3, 1000)->lost, -1); /* those that were read are still there */
+    redis_reply_free(redis_server_call(fixture->server, "XTRIM", STREAM, "MAXLEN", "5", NULL)); /* 6 to 10 stay */
+    assert_int_equal(read_after(fixture, &one, 3, 2, 1000)->lost, 2);                           /* 4 and 5 */
+    redis_reply_free(redis_server_call(fixture->server, "HSET", EXPORT, "base", "1", "base_lost", "40", NULL));
+    assert_int_equal(read_after(fixture, &one, 3, 2, 1000)->lost, 43);
+}
+
 static void a_key_of_another_type_changes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -288,6 +304,7 @@ int main(void)
         TEST(one_who_was_overtaken_is_told_whether_its_last_step_counted),
         TEST(reading_and_acknowledging_renew_the_lease),
         TEST(status_tells_how_far_the_export_is),
+        TEST(what_was_cut_off_unread_is_told_with_the_next_entries),
         TEST(a_key_of_another_type_changes_nothing),
         TEST(with_stop_a_full_audit_hands_nothing_out_and_cuts_nothing),
     };

@@ -81,6 +81,22 @@ static void a_line_has_its_number_its_hash_and_the_hash_of_the_one_before(void *
     free_chain(chain);
 }
 
+static void what_was_lost_before_it_stands_in_a_line(void **state)
+{
+    struct audit_link link, back;
+    struct reason why = {""};
+    struct buf out;
+
+    (void)state;
+    audit_link_start(&link, "o");
+    link.lost = UINT64_MAX;
+    write_line(&link, "{}", 1, &out);
+    assert_non_null(strstr(out.data, "\"org\":\"o\",\"lost\":18446744073709551615,\"entry\":{}"));
+    assert_int_equal(audit_chain_read(span_of_line(&out), &back, &why), 0);
+    assert_true(back.lost == UINT64_MAX);
+    buf_clear(&out);
+}
+
 static void what_is_no_entry_is_kept_as_it_is(void **state)
 {
     static const struct {
@@ -390,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_its_number_its_hash_and_the_hash_of_the_one_before),
+        cmocka_unit_test(what_was_lost_before_it_stands_in_a_line),
         cmocka_unit_test(what_is_no_entry_is_kept_as_it_is),
         cmocka_unit_test(a_line_tells_by_itself_when_a_byte_was_changed),
         cmocka_unit_test(the_first_wrong_line_is_named_and_how_it_is_wrong),

@@ -136,7 +136,7 @@ static void fields_of_redis_add_up_and_unknown_ones_are_passed_over(void **state
 static void more_reasons_than_there_is_room_for_still_count_as_dead(void **state)
 {
     struct report_counts counts = {.sent = 0}, sum = {.sent = 0};
-    char name[8];
+    char name[16];
 
     (void)state;
     for (int i = 0; i < REPORT_REASONS_MAX + 5; i++) {
