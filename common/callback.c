@@ -46,6 +46,9 @@ int callback_read(struct callback *ret, struct span document, struct reason *why
         reason_set(why, "it has not the form that Herald writes");
         return ERR_INVALID;
     }
+    ret->trace_text = json_get_text(ret->json, "trace");
+    if (ret->trace_text && !trace_parse(ret->trace_text, strlen(ret->trace_text), &ret->trace))
+        ret->trace_text = NULL;
     return 0;
 }
 
@@ -80,6 +83,7 @@ void callback_write_job(const struct callback *callback, const struct callback_t
     buf_member_text(out, "detail", trace->detail);
     buf_char(out, '}');
     buf_member(out, "url", callback->url.data, callback->url.len);
+    buf_member_text(out, "trace", callback->trace_text);
     buf_member_text(out, "type", callback->type);
     buf_member_int(out, "at", callback->at_ms);
     buf_text(out, ",\"data\":");

@@ -7,6 +7,7 @@
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/span.h"
+#include "common/trace.h"
 
 #define CALLBACK_JOB_MAX      ((size_t)64 << 10) /* bytes; what is kept of an answer is cut to stay below */
 #define CALLBACK_ATTEMPTS_MAX 1000000
@@ -26,6 +27,8 @@ struct callback {
     int64_t attempts, since_ms, at_ms;
     const char *type; /* `message.sent`; borrows from json, as the rest */
     struct span url;
+    struct trace trace;     /* that the message belongs to */
+    const char *trace_text; /* NULL: none */
 };
 
 /* ERR_INVALID unless it is one of ours. Clear it in any case. */

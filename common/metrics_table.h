@@ -74,6 +74,11 @@
     X(IN_FLIGHT, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_in_flight_messages", "Messages that workers hold.")        \
     X(PARKED, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_parked_messages", "Messages of campaigns that are paused.")   \
     X(DEAD, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dead_messages", "Dead letters that are kept.")                  \
+    X(CALLBACKS, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_waiting_callbacks",                                        \
+      "Callbacks that wait or are under way: who is to be told what became of messages.")                              \
+    X(CALLBACKS_DEAD, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dead_callbacks", "Callbacks that were given up.")     \
+    X(CALLBACKS_DROPPED, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dropped_callbacks",                                \
+      "Callbacks that were dropped since ever, because more waited or were dead than --callback-max.")                 \
     X(SENDABLE, GAUGE, NONE, NONE, NONE, NONE, W, "herald_backlog_sendable",                                           \
       "Messages that could leave now if there were more workers: what is ready or due, at most what the window has "   \
       "free, and none while the organisation is paused.")                                                              \

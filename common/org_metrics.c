@@ -47,6 +47,9 @@ void org_metrics_set(const struct org_metrics *org, const struct store_gauges *g
     metrics_set(scrape, METRIC_IN_FLIGHT, (double)gauges->in_flight, 0);
     metrics_set(scrape, METRIC_PARKED, (double)gauges->parked, 0);
     metrics_set(scrape, METRIC_DEAD, (double)gauges->dead, 0);
+    metrics_set(scrape, METRIC_CALLBACKS, (double)gauges->callbacks, 0);
+    metrics_set(scrape, METRIC_CALLBACKS_DEAD, (double)gauges->callbacks_dead, 0);
+    metrics_set(scrape, METRIC_CALLBACKS_DROPPED, (double)gauges->callbacks_dropped, 0);
     metrics_set(scrape, METRIC_HOLD, (double)gauges->hold_ms / 1e3, 0);
     metrics_set(scrape, METRIC_WORKERS, (double)gauges->workers, 0);
     metrics_set(scrape, METRIC_AUDIT_BACKLOG, (double)gauges->audit, 0);

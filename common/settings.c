@@ -40,7 +40,9 @@ static const struct option rows[] = {
     {"audit-max", "HERALD_AUDIT_MAX", OPTION_NUMBER, AT(audit_max), .fallback = "1000000", .min = 1000,
      .max = 100000000, .value = "N", .help = "entries that the audit stream keeps; status counts what was cut off"},
     {"audit-full", "HERALD_AUDIT_FULL", OPTION_TEXT, AT(audit_full), .fallback = "drop", .choices = "drop|stop",
-     .value = "WHAT", .help = "when it has so many: drop the oldest, or stop sending until they are exported"},
+     .value = "WHAT",
+     .help = "when it has so many: drop the oldest, or stop sending until they are exported; the same for "
+             "all programs of the org"},
     {"report-keep", "HERALD_REPORT_KEEP", OPTION_DURATION, AT(report_keep_ms), .fallback = "400d", .min = DAY,
      .max = 4000 * DAY, .value = "TIME",
      .help = "how long days can be reported (hours: 40 days at most); the same for all programs of the org"},

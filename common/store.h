@@ -137,6 +137,7 @@ struct store_about {
     int64_t segments;          /* of an SMS; else 0 */
     int64_t since_ms;          /* when it could be sent first: accepted, due or replayed; 0: not known */
     struct span callback;      /* the URL that its outcome is told to; may be absent */
+    const struct trace *trace; /* that it belongs to; NULL or one without an id: none */
 };
 
 struct store_settle {

@@ -79,12 +79,24 @@ static struct store_audit_id id_of(const struct redis_reply *reply)
     return id;
 }
 
+/* Id, number, hash, file and size, in this order from `first` on. */
+static struct store_audit_mark mark_of(const struct redis_reply *reply, size_t first)
+{
+    struct store_audit_mark mark = {.id = id_of(redis_reply_at(reply, first))};
+    int64_t seq = redis_reply_integer(redis_reply_at(reply, first + 1));
+
+    mark.seq = seq > 0 ? (uint64_t)seq : 0;
+    request_copy_text(mark.sha256, sizeof(mark.sha256), redis_reply_at(reply, first + 2));
+    request_copy_text(mark.file, sizeof(mark.file), redis_reply_at(reply, first + 3));
+    mark.size = redis_reply_integer(redis_reply_at(reply, first + 4));
+    return mark;
+}
+
 /* --- who exports --- */
 
 static void on_claimed(struct request *request, const struct redis_reply *reply)
 {
     struct store_audit_claimed claimed = {.rc = reply ? ERR_STATE : ERR_UNREACHABLE};
-    int64_t seq;
 
     if (redis_reply_count(reply) == AT_COUNT) {
         claimed.rc = 0;
@@ -94,12 +106,7 @@ static void on_claimed(struct request *request, const struct redis_reply *reply)
         else
             request_copy_text(claimed.place, sizeof(claimed.place), redis_reply_at(reply, AT_PLACE));
         claimed.left_ms = redis_reply_integer(redis_reply_at(reply, AT_LEFT));
-        claimed.mark.id = id_of(redis_reply_at(reply, AT_ID));
-        seq = redis_reply_integer(redis_reply_at(reply, AT_SEQ));
-        claimed.mark.seq = seq > 0 ? (uint64_t)seq : 0;
-        request_copy_text(claimed.mark.sha256, sizeof(claimed.mark.sha256), redis_reply_at(reply, AT_SHA256));
-        request_copy_text(claimed.mark.file, sizeof(claimed.mark.file), redis_reply_at(reply, AT_FILE));
-        claimed.mark.size = redis_reply_integer(redis_reply_at(reply, AT_SIZE));
+        claimed.mark = mark_of(reply, AT_ID);
         claimed.oldest = id_of(redis_reply_at(reply, AT_OLDEST));
         claimed.newest = id_of(redis_reply_at(reply, AT_NEWEST));
         claimed.count = redis_reply_integer(redis_reply_at(reply, AT_LENGTH));
@@ -130,18 +137,11 @@ struct look_answer {
 static void on_looked(struct request *request, const struct redis_reply *reply)
 {
     struct look_answer *answer = request->context;
-    struct store_audit_mark mark = {.seq = 0};
-    int64_t seq = redis_reply_integer(redis_reply_at(reply, 1));
 
     if (redis_reply_count(reply) == 0)
         return;
     answer->is_answered = true;
-    mark.id = id_of(redis_reply_at(reply, 0));
-    mark.seq = seq > 0 ? (uint64_t)seq : 0;
-    request_copy_text(mark.sha256, sizeof(mark.sha256), redis_reply_at(reply, 2));
-    request_copy_text(mark.file, sizeof(mark.file), redis_reply_at(reply, 3));
-    mark.size = redis_reply_integer(redis_reply_at(reply, 4));
-    *answer->mark = mark;
+    *answer->mark = mark_of(reply, 0);
 }
 
 int store_audit_look(struct store *store, struct store_audit_mark *ret, int64_t patience_ms, struct reason *why)

@@ -238,7 +238,7 @@ int store_settle_callbacks(struct store *store, bool is_replay, const char *cons
     audit_action_write(&action, &entry);
     request->context = &answer;
     request_text(request, is_replay ? "replay" : "purge");
-    request_number(request, store_limits(store)->audit_max);
+    request_audit_max(request);
     request_bytes(request, entry.data, entry.len - 1); /* the script adds how many, and the brace */
     for (size_t i = 0; i < count; i++)
         request_text(request, ids[i]);

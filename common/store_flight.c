@@ -104,6 +104,23 @@ static struct span template_or_other(struct span name)
     return is_fine ? name : (struct span){other, sizeof(other) - 1};
 }
 
+/* Whom to tell: the URL, and in a line of its own the trace, which goes along with it from here on. */
+static void add_whom(struct request *request, const struct store_about *about)
+{
+    char parent[TRACE_PARENT_SIZE];
+    struct buf whom;
+
+    buf_init(&whom, JSON_MAX_BYTES);
+    buf_add(&whom, about->callback.data, about->callback.len);
+    if (about->callback.len > 0 && about->trace && about->trace->id[0]) {
+        trace_write(about->trace, random_u64(), parent);
+        buf_char(&whom, '\n');
+        buf_text(&whom, parent);
+    }
+    request_bytes(request, whom.data, whom.len);
+    buf_clear(&whom);
+}
+
 static void add_about(struct request *request, const struct store_about *about)
 {
     const struct span template_name = template_or_other(about->template_name);
@@ -112,7 +129,7 @@ static void add_about(struct request *request, const struct store_about *about)
     request_bytes(request, template_name.data, template_name.len);
     request_number(request, about->segments);
     request_number(request, about->since_ms);
-    request_bytes(request, about->callback.data, about->callback.len);
+    add_whom(request, about);
 }
 
 static void add_sent(struct request *request, const struct store_settle *item)

@@ -17,6 +17,9 @@ enum {
     AT_HOLD,
     AT_WORKERS,
     AT_AUDIT,
+    AT_CALLBACKS,
+    AT_CALLBACKS_DEAD,
+    AT_CALLBACKS_DROPPED,
     AT_OLDEST, /* two for each list */
     AT_COUNT = AT_OLDEST + 2 * PRIORITY_COUNT
 };
@@ -40,6 +43,9 @@ static void read_gauges(const struct redis_reply *reply, struct store_gauges *re
         {AT_HOLD, &ret->hold_ms},
         {AT_WORKERS, &ret->workers},
         {AT_AUDIT, &ret->audit},
+        {AT_CALLBACKS, &ret->callbacks},
+        {AT_CALLBACKS_DEAD, &ret->callbacks_dead},
+        {AT_CALLBACKS_DROPPED, &ret->callbacks_dropped},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -14,9 +14,10 @@ struct store_gauges {
     int64_t delayed, due;                                 /* put off, and how many of them fall due by now */
     int64_t in_flight, parked, dead;
     int64_t window_used;
-    int64_t hold_ms; /* 0: not paused */
-    int64_t workers; /* with a lease */
-    int64_t audit;   /* entries of the stream */
+    int64_t hold_ms;                                      /* 0: not paused */
+    int64_t workers;                                      /* with a lease */
+    int64_t audit;                                        /* entries of the stream */
+    int64_t callbacks, callbacks_dead, callbacks_dropped; /* waiting or under way, given up; dropped since ever */
 };
 
 enum store_gauged {

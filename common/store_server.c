@@ -119,14 +119,14 @@ static void ask(struct store *store, struct question *question, const char *comm
 
 int store_read_server(struct store *store, struct store_server *ret, int64_t patience_ms, struct reason *why)
 {
-    struct question question = {ret, 0};
+    struct question question;
     int rc;
 
     *ret = (struct store_server){.used_bytes = -1, .max_bytes = -1};
     rc = store_finish(store, 0, patience_ms, why); /* connecting is no part of the round trip */
     if (rc != 0)
         return rc;
-    question.asked_mono_ms = clock_mono_ms();
+    question = (struct question){ret, clock_mono_ms()};
     ask(store, &question, "INFO", NULL, NULL, on_info);
     ask(store, &question, "TIME", NULL, NULL, on_time);
     ask(store, &question, "CONFIG", "GET", "appendfsync", on_appendfsync);

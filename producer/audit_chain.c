@@ -149,7 +149,8 @@ static bool take_seq(struct span *rest, uint64_t *ret)
 
     while (len < rest->len && len < 20 && rest->data[len] >= '0' && rest->data[len] <= '9')
         len++;
-    memcpy(text, "0-", 2); /* as a part of an id it has the bounds that it is to have */
+    text[0] = '0'; /* as a part of an id it has the bounds that it is to have */
+    text[1] = '-';
     memcpy(text + 2, rest->data, len);
     if (!store_audit_id_parse(text, len + 2, &id) || id.seq == 0)
         return false;

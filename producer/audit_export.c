@@ -1,29 +1,9 @@
 /* herald audit export: the audit out of Redis into daily files, each line chained to the one before. */
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include "common/clock.h"
-#include "common/ids.h"
 #include "common/log.h"
-#include "common/mem.h"
-#include "producer/audit_files.h"
+#include "producer/audit_exporter.h"
 #include "producer/command.h"
-#include "producer/terminal.h"
-
-#define LEASE_MS     30000
-#define WATCH_MS     (LEASE_MS / 3) /* the lease is renewed so often while nothing comes */
-#define BATCH_MOST   2048           /* entries */
-#define BATCH_BYTES  (2 << 20)      /* of entries */
-#define LINES_ENOUGH ((size_t)16 << 20)
-#define LINES_MAX    (LINES_ENOUGH + AUDIT_LINE_MAX)
-#define STOP_MS      5000 /* after a signal, how long Redis may take to hear of what is on the disk */
-#define DAY_MS       UINT64_C(86400000)
 
 struct options {
     char *to;
@@ -38,437 +18,73 @@ static const struct option rows[] = {
     {"json", NULL, OPTION_SWITCH, .offset = offsetof(struct options, is_json), .help = "the summary as JSON"},
 };
 
-/* Entries of one day, as lines. */
-struct batch {
-    struct buf lines;
-    uint64_t ms; /* when the first was recorded */
-    size_t count;
-    struct audit_link link; /* of the last */
-    int rc;                 /* of the request */
-};
-
-struct exporter {
-    struct store *store;
-    struct audit_files *files;
-    struct store_audit_exporter claim;
-    char name[40];
-    bool is_followed;
-    int signal_fd;
-    int64_t stop_at_ms; /* monotonic; 0: nobody has asked us to stop */
-
-    struct store_audit_claimed claimed;
-    struct store_audit_id goal; /* the newest entry at the start; who does not follow goes no further */
-    struct batch batches[2];    /* one is filled while the other is written */
-    struct batch *filling;
-    struct audit_link link;  /* of the last line that was made */
-    struct audit_link acked; /* of the last that Redis knows of */
-    struct audit_link acking;
-    bool is_lost;    /* another exporter took over */
-    bool is_refused; /* Redis refused to note it */
-    char taken_by[STORE_AUDIT_PLACE_SIZE], taken_from[DIGEST_HEX_SIZE];
-    int64_t exported, cut;
-    struct progress progress;
-};
-
-/* --- waiting --- */
-
-static void note_signal(struct exporter *exporter)
+static void print_text(const struct audit_exported *done)
 {
-    struct signalfd_siginfo about;
-
-    if (read(exporter->signal_fd, &about, sizeof(about)) == (ssize_t)sizeof(about) && exporter->stop_at_ms == 0)
-        exporter->stop_at_ms = clock_mono_ms() + STOP_MS;
+    (void)fprintf(stderr, "%" PRId64 " entries exported", done->count);
+    if (done->last.seq > 0)
+        (void)fprintf(stderr, "; %s ends with line %" PRIu64 " of the chain, sha256 %s",
+                      done->file[0] ? done->file : "an earlier export", done->last.seq, done->last.sha256);
+    (void)fprintf(stderr, "\n");
 }
 
-static void wait_for_something(struct exporter *exporter)
+static void print_json(const struct audit_exported *done, const char *org)
 {
-    struct pollfd pollers[2] = {
-        {.fd = exporter->signal_fd, .events = POLLIN},
-        {.fd = store_fd(exporter->store), .events = POLLIN},
-    };
-    int64_t wait_ms = store_is_up(exporter->store) ? 1000 : store_wait_ms(exporter->store);
-
-    if (store_wants_write(exporter->store))
-        pollers[1].events |= POLLOUT;
-    if (wait_ms < 0 || wait_ms > 1000)
-        wait_ms = 1000;
-    (void)poll(pollers, pollers[1].fd >= 0 ? 2 : 1, (int)wait_ms); /* whatever it says: look again */
-    if (pollers[0].revents)
-        note_signal(exporter);
-}
-
-static bool is_stopping(const struct exporter *exporter)
-{
-    return exporter->stop_at_ms != 0;
-}
-
-/* Until Redis has answered everything; `gives_up`: or until we are to stop, with something unanswered. Who follows
- * waits for a Redis that is away, with the store's backoff, however long that is. */
-static int wait_answers(struct exporter *exporter, bool gives_up, struct reason *why)
-{
-    int64_t away_since_ms = clock_mono_ms();
-
-    for (;;) {
-        int rc = store_pump(exporter->store, why);
-
-        if (store_pending(exporter->store) == 0 && store_is_up(exporter->store))
-            return 0;
-        if (rc == 0)
-            away_since_ms = clock_mono_ms();
-        else if (rc == ERR_DENIED || (!exporter->is_followed && clock_mono_ms() - away_since_ms > COMMAND_PATIENCE_MS))
-            return rc;
-        if (is_stopping(exporter) && (gives_up || clock_mono_ms() >= exporter->stop_at_ms))
-            return 0;
-        wait_for_something(exporter);
-    }
-}
-
-/* --- what Redis answers --- */
-
-static void on_claimed(void *context, const struct store_audit_claimed *claimed)
-{
-    struct exporter *exporter = context;
-
-    exporter->claimed = *claimed;
-}
-
-static bool is_another_day(const struct batch *batch, const struct store_audit_entry *entry)
-{
-    return batch->count > 0 && entry->id.ms / DAY_MS != batch->ms / DAY_MS;
-}
-
-static void on_read(void *context, const struct store_audit_batch *answer)
-{
-    struct exporter *exporter = context;
-    struct batch *batch = exporter->filling;
-    struct store_audit_entry entry;
-
-    batch->rc = answer->rc;
-    if (answer->rc != 0)
-        return;
-    exporter->is_lost = exporter->is_lost || !answer->is_ours;
-    for (size_t i = 0; i < answer->count && batch->lines.len < LINES_ENOUGH; i++) {
-        if (!store_audit_entry(answer, i, &entry)) {
-            batch->rc = ERR_STATE;
-            return;
-        }
-        if (is_another_day(batch, &entry))
-            break;
-        if (batch->count++ == 0)
-            batch->ms = entry.id.ms;
-        audit_chain_write(&exporter->link, &entry, &batch->lines);
-    }
-    batch->link = exporter->link;
-}
-
-static void on_acknowledged(void *context, const struct store_audit_done *done)
-{
-    struct exporter *exporter = context;
-
-    if (done->rc != 0) {
-        exporter->is_refused = true;
-    } else if (done->is_ours) {
-        exporter->acked = exporter->acking;
-    } else {
-        exporter->is_lost = true;
-        memcpy(exporter->taken_by, done->place, sizeof(exporter->taken_by));
-        memcpy(exporter->taken_from, done->from, sizeof(exporter->taken_from));
-    }
-}
-
-static void on_stirred(void *context)
-{
-    (void)context; /* the next read tells */
-}
-
-/* --- steps --- */
-
-static void ask(struct exporter *exporter)
-{
-    struct batch *batch = exporter->filling == &exporter->batches[0] ? &exporter->batches[1] : &exporter->batches[0];
-
-    buf_reset(&batch->lines);
-    batch->count = 0;
-    batch->rc = ERR_UNREACHABLE;
-    exporter->filling = batch;
-    store_audit_read(exporter->store, &exporter->claim, &exporter->link.id, BATCH_MOST, BATCH_BYTES, on_read, exporter);
-}
-
-static void acknowledge(struct exporter *exporter, const struct audit_link *link, int64_t base)
-{
-    struct store_audit_mark mark = {.seq = link->seq, .id = link->id};
-
-    memcpy(mark.sha256, link->sha256, sizeof(mark.sha256));
-    audit_files_mark(exporter->files, &mark);
-    exporter->acking = *link;
-    store_audit_acknowledge(exporter->store, &exporter->claim, &mark, base, on_acknowledged, exporter);
-}
-
-static int claim(struct exporter *exporter, struct reason *why)
-{
-    const struct store_audit_claimed *claimed = &exporter->claimed;
-    char clean[STORE_AUDIT_PLACE_SIZE];
-    int rc;
-
-    do {
-        exporter->claimed.rc = ERR_UNREACHABLE;
-        store_audit_claim(exporter->store, &exporter->claim, on_claimed, exporter);
-        rc = wait_answers(exporter, true, why);
-    } while (rc == 0 && claimed->rc == ERR_UNREACHABLE && !is_stopping(exporter));
-    if (rc != 0 || is_stopping(exporter))
-        return rc;
-    if (claimed->rc != 0) {
-        reason_set(why, "Redis refused the export: is herald:{org}:audit or audit:export of another type?");
-        return ERR_STATE;
-    }
-    if (claimed->is_ours)
-        return 0;
-    reason_set(why, "another exporter has the audit (%.150s); it is free in %.0f s unless that one goes on",
-               terminal_clean(claimed->place, clean, sizeof(clean)), (double)(claimed->left_ms + 999) / 1000);
-    return ERR_STATE;
-}
-
-/* This Redis has heard of no export, and the files have one: it is a new one, whose entries are newer. Older ones would
- * be taken for exported. */
-static int check_order(const struct exporter *exporter, const struct audit_link *last, struct reason *why)
-{
-    const struct store_audit_claimed *claimed = &exporter->claimed;
-
-    if (claimed->was_known || claimed->count == 0 || last->seq == 0 ||
-        store_audit_id_compare(&claimed->oldest, &last->id) > 0)
-        return 0;
-    reason_set(why,
-               "Redis has entries that are older than the last line of these files and knows of no export: it has lost "
-               "its data, or is another one. Export to an empty folder");
-    return ERR_STATE;
-}
-
-static int resume(struct exporter *exporter, struct reason *why)
-{
-    struct audit_resumed resumed;
-    const struct store_audit_claimed *claimed = &exporter->claimed;
-    int rc = audit_files_resume(exporter->files, &claimed->mark, &resumed, why);
-
-    if (rc == 0)
-        rc = check_order(exporter, &resumed.link, why);
-    if (rc != 0)
-        return rc;
-    exporter->link = resumed.link;
-    exporter->acked = resumed.link;
-    exporter->cut = resumed.cut;
-    exporter->goal = claimed->newest;
-    if (resumed.cut > 0)
-        (void)fprintf(stderr, "a torn end of %" PRId64 " bytes was cut off; what it was of is exported again\n",
-                      resumed.cut);
-    if (claimed->mark.seq > 0 && !resumed.has_files)
-        (void)fprintf(stderr, "the chain goes on behind line %" PRIu64 ", which was exported elsewhere\n",
-                      claimed->mark.seq);
-    acknowledge(exporter, &resumed.link, claimed->was_known ? -1 : (int64_t)resumed.link.seq);
-    return 0;
-}
-
-static bool is_finished(const struct exporter *exporter)
-{
-    return is_stopping(exporter) ||
-           (!exporter->is_followed && store_audit_id_compare(&exporter->link.id, &exporter->goal) >= 0);
-}
-
-/* Nothing is there: waits inside Redis. */
-static int wait_for_entries(struct exporter *exporter, struct reason *why)
-{
-    store_audit_watch(exporter->store, &exporter->link.id, WATCH_MS, on_stirred, NULL);
-    return wait_answers(exporter, true, why);
-}
-
-/* While this batch goes to the disk, Redis gathers the next. */
-static int keep(struct exporter *exporter, const struct batch *batch, bool is_last, struct reason *why)
-{
-    int rc;
-
-    if (!is_last) {
-        ask(exporter);
-        (void)store_pump(exporter->store, NULL); /* trouble shows when it is waited for */
-    }
-    rc = audit_files_append(exporter->files, batch->ms, batch->lines.data, batch->lines.len, why);
-    if (rc != 0)
-        return rc;
-    exporter->exported += (int64_t)batch->count;
-    acknowledge(exporter, &batch->link, -1);
-    progress_update(&exporter->progress, (uint64_t)exporter->exported,
-                    exporter->is_followed ? 0 : (uint64_t)exporter->claimed.count, (uint64_t)exporter->exported);
-    return 0;
-}
-
-/* Nobody else may have the same lines: those that Redis has not heard of go, if it is sure that it has not. */
-static int lose(struct exporter *exporter, struct reason *why)
-{
-    char clean[STORE_AUDIT_PLACE_SIZE];
-    struct reason ignored;
-
-    if (exporter->taken_from[0] && memcmp(exporter->taken_from, exporter->acked.sha256, DIGEST_HEX_SIZE) == 0)
-        (void)audit_files_undo(exporter->files, &ignored); /* else the files have lines twice, and verify says so */
-    reason_set(why, "another exporter took the audit over (%.150s): this one was silent for longer than %d s",
-               exporter->taken_by[0] ? terminal_clean(exporter->taken_by, clean, sizeof(clean)) : "it says where",
-               LEASE_MS / 1000);
-    return ERR_STATE;
-}
-
-static int drain(struct exporter *exporter, struct reason *why)
-{
-    int rc = 0;
-
-    ask(exporter);
-    for (;;) {
-        struct batch *batch = exporter->filling;
-        bool is_last;
-
-        rc = wait_answers(exporter, false, why);
-        if (rc != 0 || store_pending(exporter->store) > 0)
-            return rc; /* it was time to stop */
-        if (exporter->is_lost)
-            return lose(exporter, why);
-        if (exporter->is_refused || batch->rc == ERR_STATE) {
-            reason_set(why, "Redis refused a step of the export; the log above says why");
-            return ERR_STATE;
-        }
-        is_last = is_finished(exporter);
-        if (batch->count > 0) {
-            rc = keep(exporter, batch, is_last, why);
-            if (rc != 0)
-                return rc;
-            if (is_last)
-                return wait_answers(exporter, false, why);
-            continue;
-        }
-        if (is_last || (batch->rc == 0 && !exporter->is_followed))
-            return 0;
-        if (batch->rc == 0 && (rc = wait_for_entries(exporter, why)) != 0)
-            return rc;
-        if (is_stopping(exporter))
-            return 0;
-        ask(exporter);
-    }
-}
-
-/* --- the command --- */
-
-static void release(struct exporter *exporter)
-{
-    struct reason ignored;
-
-    store_drop(exporter->store); /* a read or a watch may be under way */
-    exporter->claim.lease_ms = 0;
-    store_audit_claim(exporter->store, &exporter->claim, on_claimed, exporter);
-    (void)store_finish(exporter->store, 0, STOP_MS, &ignored); /* else the lease ends by itself */
-}
-
-static void summarise(const struct exporter *exporter, const char *org, bool is_json)
-{
-    const struct audit_link *link = &exporter->acked;
-    struct store_audit_mark mark = {.file = ""};
     struct buf json;
 
-    audit_files_mark(exporter->files, &mark);
-    if (!is_json) {
-        (void)fprintf(stderr, "%" PRId64 " entries exported", exporter->exported);
-        if (link->seq > 0)
-            (void)fprintf(stderr, "; %s ends with line %" PRIu64 " of the chain, sha256 %s",
-                          mark.file[0] ? mark.file : "an earlier export", link->seq, link->sha256);
-        (void)fprintf(stderr, "\n");
-        return;
-    }
     buf_init(&json, (size_t)1 << 16);
     buf_text(&json, "{\"org\":");
     buf_json_text(&json, org);
-    buf_printf(&json, ",\"exported\":%" PRId64 ",\"last_seq\":%" PRIu64 ",\"last_sha256\":\"%s\",\"file\":",
-               exporter->exported, link->seq, link->sha256);
-    buf_json_text(&json, mark.file);
-    buf_printf(&json, ",\"cut_bytes\":%" PRId64 "}\n", exporter->cut);
+    buf_printf(&json,
+               ",\"exported\":%" PRId64 ",\"last_seq\":%" PRIu64 ",\"last_sha256\":\"%s\",\"file\":", done->count,
+               done->last.seq, done->last.sha256);
+    buf_json_text(&json, done->file);
+    buf_printf(&json, ",\"cut_bytes\":%" PRId64 "}\n", done->cut);
     (void)fputs(buf_str(&json), stdout);
     buf_clear(&json);
 }
 
-static int watch_signals(struct exporter *exporter, struct reason *why)
-{
-    sigset_t set;
-
-    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write */
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGINT);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
-        exporter->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (exporter->signal_fd >= 0)
-        return 0;
-    reason_set(why, "cannot wait for signals: %s", strerror(errno));
-    return ERR_IO;
-}
-
-static int run_export(struct exporter *exporter, struct reason *why)
-{
-    int rc = claim(exporter, why);
-
-    if (rc != 0 || is_stopping(exporter))
-        return rc;
-    rc = resume(exporter, why);
-    if (rc == 0)
-        rc = drain(exporter, why);
-    return rc;
-}
-
-static int prepare(struct exporter *exporter, const struct command_call *call, struct reason *why)
+static int export(const struct command_call *call, struct audit_exported *ret, struct reason *why)
 {
     const struct options *options = call->options;
+    struct audit_exporter_config config = {.to = options->to,
+                                           .org = call->settings->org,
+                                           .is_followed = options->is_followed,
+                                           .has_bar = !options->is_json};
+    struct audit_exporter *exporter = NULL;
+    struct store *store = NULL;
     int rc;
 
-    exporter->signal_fd = -1;
-    exporter->is_followed = options->is_followed;
-    for (size_t i = 0; i < 2; i++)
-        buf_init(&exporter->batches[i].lines, LINES_MAX);
-    (void)snprintf(exporter->name, sizeof(exporter->name), "%016" PRIx64, random_u64());
     if (!options->to) {
         reason_set(why, "--to must say where: a folder, or a file such as /var/audit/sent.jsonl");
         return ERR_INVALID;
     }
     if (options->is_followed)
         log_set_level("info"); /* that Redis is away, and back */
-    rc = watch_signals(exporter, why);
+    rc = command_open_store(call->settings, &store, why);
+    config.store = store;
     if (rc == 0)
-        rc = command_open_store(call->settings, &exporter->store, why);
+        rc = audit_exporter_open(&exporter, &config, why);
     if (rc == 0)
-        rc = audit_files_open(&exporter->files, options->to, call->settings->org, why);
-    if (rc == 0)
-        exporter->claim = (struct store_audit_exporter){exporter->name, audit_files_place(exporter->files), LEASE_MS};
+        rc = audit_exporter_run(exporter, ret, why);
+    audit_exporter_close(exporter);
+    store_close(store);
     return rc;
 }
 
 static enum exit_status run_command(const struct command_call *call)
 {
     const struct options *options = call->options;
-    struct exporter *exporter = mem_zalloc(1, sizeof(*exporter));
+    struct audit_exported done = {.has_begun = false};
     struct reason why = {""};
-    enum exit_status status = EXIT_DONE;
-    int rc = prepare(exporter, call, &why);
+    int rc = export(call, &done, &why);
+    enum exit_status status = rc == 0 ? EXIT_DONE : command_fail(rc, &why);
 
-    if (rc == 0) {
-        progress_begin(&exporter->progress, "exporting", !options->is_json);
-        rc = run_export(exporter, &why);
-        progress_end(&exporter->progress);
-        if (exporter->claimed.is_ours)
-            summarise(exporter, call->settings->org, options->is_json);
-        release(exporter);
-    }
-    if (rc != 0)
-        status = command_fail(rc, &why);
     if (rc == ERR_IO)
         (void)fprintf(stderr, "herald: what was not exported stays in Redis; make room and start the export again\n");
-    audit_files_close(exporter->files);
-    store_close(exporter->store);
-    if (exporter->signal_fd >= 0)
-        (void)close(exporter->signal_fd);
-    for (size_t i = 0; i < 2; i++)
-        buf_clear(&exporter->batches[i].lines);
-    free(exporter);
+    if (done.has_begun && options->is_json)
+        print_json(&done, call->settings->org);
+    else if (done.has_begun)
+        print_text(&done);
     return status;
 }
 
@@ -476,11 +92,10 @@ const struct command command_audit_export = {
     .name = "audit export",
     .usage = "--to PLACE [OPTION]...",
     .summary = "the audit into daily files, each line chained to the one before, and out of Redis",
-    .help = "An entry leaves Redis when its line is on the disk. Killed at any moment, the next export goes on where "
-            "the files\n"
-            "end: nothing is lost or there twice. A disk that is full or fails ends it with status 1, with --follow "
-            "too, and\n"
-            "Redis keeps the rest; let your service manager start it again. One exporter at a time.\n",
+    .help =
+        "An entry leaves Redis when its line is on the disk. Killed at any moment, the next export goes on where the\n"
+        "files end: nothing is lost or there twice. A disk that is full or fails ends it with status 1, with --follow\n"
+        "too, and Redis keeps the rest; let your service manager start it again. One exporter at a time.\n",
     .rows = rows,
     .row_count = sizeof(rows) / sizeof(rows[0]),
     .options_size = sizeof(struct options),

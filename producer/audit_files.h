@@ -5,6 +5,10 @@
 
 #include "producer/audit_chain.h"
 
+/* Of one append, at most. */
+#define AUDIT_APPEND_LINES 2048
+#define AUDIT_APPEND_BYTES ((size_t)24 << 20)
+
 struct audit_files;
 
 /* `to` is a folder (the files are audit-<org>-2026-01-15.jsonl) or a name such as /var/audit/sent.jsonl (the files are
@@ -15,9 +19,8 @@ void audit_files_close(struct audit_files *files);              /* takes NULL; g
 const char *audit_files_place(const struct audit_files *files); /* host and path, for people */
 
 struct audit_resumed {
-    struct audit_link link;  /* of the last line that is on the disk */
-    int64_t cut;             /* bytes of a torn end that were cut off */
-    uint64_t unacknowledged; /* lines that were on the disk, and Redis did not know */
+    struct audit_link link; /* of the last line that is on the disk */
+    int64_t cut;            /* bytes of a torn end that were cut off */
     bool has_files;
 };
 /* Where the chain goes on. `mark` is what Redis knows of it (seq 0: nothing): what follows it in the files must go on

@@ -29,6 +29,7 @@ struct verify {
     const struct option_words *words;
     struct audit_check check;
     int64_t bytes, bytes_total;
+    int64_t sizes[OPTIONS_MAX_WORDS];
     size_t torn_file; /* the file whose last line has no end; is_torn */
     uint64_t torn_line;
     size_t torn_bytes;
@@ -64,44 +65,42 @@ static int read_file(struct verify *verify, size_t number, int fd, struct reason
     return rc < 0 ? rc : 0;
 }
 
-static int open_word(const struct verify *verify, size_t number, int64_t *ret_size, struct reason *why)
+/* Looked at before any is read, so that a name that was mistyped is no damage. */
+static int check_words(struct verify *verify, struct reason *why)
 {
-    const char *name = verify->words->words[number];
-    struct stat about;
-    int fd = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < verify->words->count; i++) {
+        const char *name = verify->words->words[i];
+        struct stat about = {.st_size = 0};
 
-    if (fd < 0 || fstat(fd, &about) != 0 || S_ISDIR(about.st_mode)) {
-        reason_set(why, "%.200s: %s", name, fd < 0 ? strerror(errno) : "is a folder; name the files in it");
-        if (fd >= 0)
-            (void)close(fd);
-        return -1;
+        if (strcmp(name, "-") == 0)
+            continue;
+        if (stat(name, &about) != 0 || access(name, R_OK) != 0 || S_ISDIR(about.st_mode)) {
+            reason_set(why, "%.200s: %s", name,
+                       S_ISDIR(about.st_mode) ? "is a folder; name the files in it" : strerror(errno));
+            return ERR_INVALID;
+        }
+        verify->sizes[i] = about.st_size;
+        verify->bytes_total += about.st_size;
     }
-    *ret_size = about.st_size;
-    return fd;
+    return 0;
 }
 
-/* ERR_INVALID: a file cannot be opened. Damage is no error. */
+/* Damage is no error. */
 static int read_all(struct verify *verify, struct reason *why)
 {
-    int64_t size = 0;
-    int rc = 0;
+    int rc = check_words(verify, why);
 
-    for (size_t i = 0; i < verify->words->count; i++) {
-        int fd = open_word(verify, i, &size, why);
-
-        if (fd < 0)
-            return ERR_INVALID;
-        (void)close(fd);
-        verify->bytes_total += size;
-    }
     for (size_t i = 0; rc == 0 && i < verify->words->count && !verify->check.is_settled; i++) {
-        int fd = open_word(verify, i, &size, why);
+        const char *name = verify->words->words[i];
+        int fd = strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
 
-        if (fd < 0)
-            return ERR_IO; /* it was there before */
+        if (fd < 0) {
+            reason_set(why, "%.200s: %s", name, strerror(errno));
+            return ERR_IO;
+        }
         rc = read_file(verify, i, fd, why);
         (void)close(fd);
-        verify->bytes += size;
+        verify->bytes += verify->sizes[i];
     }
     return rc;
 }

@@ -235,7 +235,7 @@ def build_images(daemon, stack, base):
     (context / "entrypoint").chmod(0o755)
     daemon.docker("build", "--network=host", "-t", REDIS, context)
     say(f"{BASE} and {REDIS} are made")
-    stack.compose("build")
+    stack.compose("build", "worker", "sandbox")  # the others are of the same two images
 
 
 def wait_sent(stack, least):

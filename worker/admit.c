@@ -77,7 +77,7 @@ static int64_t doubt(struct sender *sender, const struct envelope *envelope)
 
     if (wait_ms > DOUBT_MS)
         log_warning("a message waits: the clocks of Redis and of this machine differ; set them right",
-                    LOG_TEXT("id", envelope->id), LOG_NUMBER("redis_ahead_ms", ending_now_ms(sender) - own_ms));
+                    LOG_ONE("id", envelope->id), LOG_NUMBER("redis_ahead_ms", ending_now_ms(sender) - own_ms));
     return wait_ms > DOUBT_MS ? DOUBT_MS : wait_ms;
 }
 

@@ -20,14 +20,13 @@ static void note_pause(struct sender *sender, const struct verdict *verdict, con
 
 static void log_attempt(const struct slot *slot, const struct verdict *verdict, const struct attempt_record *record)
 {
-    enum log_level level = verdict->outcome == OUTCOME_SENT ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    const struct envelope *envelope = &slot->envelope;
 
-    log_event(level, "attempt", LOG_TEXT("id", slot->envelope.id), LOG_TEXT("campaign", slot->envelope.campaign),
-              LOG_TEXT("route", slot->envelope.route->name), LOG_TEXT("outcome", record->outcome),
-              LOG_TEXT("verdict", verdict->name), LOG_NUMBER("status", record->status), LOG_TEXT("code", record->code),
-              LOG_TEXT("correlation_id", record->correlation_id), LOG_NUMBER("latency_ms", record->latency_ms),
-              LOG_NUMBER("attempts", slot->envelope.progress.attempts),
-              LOG_IF_ANY("trace_id", slot->envelope.trace.id));
+    log_info("attempt", LOG_TEXT("id", envelope->id), LOG_IF_ANY("campaign", envelope->campaign),
+             LOG_TEXT("route", envelope->route->name), LOG_TEXT("outcome", record->outcome),
+             LOG_TEXT("verdict", verdict->name), LOG_NUMBER("status", record->status), LOG_IF_ANY("code", record->code),
+             LOG_IF_ANY("correlation_id", record->correlation_id), LOG_NUMBER("latency_ms", record->latency_ms),
+             LOG_NUMBER("attempts", envelope->progress.attempts), LOG_IF_ANY("trace_id", envelope->trace.id));
 }
 
 static void note_progress(struct envelope *envelope, const struct verdict *verdict, long status)

@@ -129,6 +129,7 @@ static void on_ended(void *context, int rc)
     while (*at != batch)
         at = &(*at)->next;
     *at = batch->next;
+    batch->callbacks->next_ms = clock_mono_ms(); /* their hosts have room for more */
     free(batch);
 }
 
@@ -267,6 +268,7 @@ static void post(struct flight *flight)
         .more = {flight->headers[0], flight->headers[1], flight->headers[2]},
         .context = flight,
     };
+    char traceparent[TRACE_PARENT_SIZE];
     int64_t at_s = clock_wall_ms() / 1000; /* what the receiver compares with its own clock */
     struct buf signatures;
 
@@ -278,6 +280,10 @@ static void post(struct flight *flight)
     (void)snprintf(flight->headers[1], HEADER_MAX, "webhook-timestamp: %" PRId64, at_s);
     (void)snprintf(flight->headers[2], HEADER_MAX, "webhook-signature: %s", buf_str(&signatures));
     buf_clear(&signatures);
+    if (flight->callback.trace_text) {
+        trace_write(&flight->callback.trace, random_u64(), traceparent); /* each attempt is a step of its own */
+        request.traceparent = traceparent;
+    }
     http_start(callbacks->http, &request);
 }
 

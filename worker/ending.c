@@ -61,6 +61,7 @@ struct store_about ending_about(const struct sender *sender, const struct slot *
         .segments =
             content->channel == CHANNEL_SMS ? (int64_t)sms_cost(content->text.data, content->text.len).segments : 0,
         .since_ms = ending_since_ms(envelope),
+        .trace = &envelope->trace,
         .callback =
             envelope->callback_url.len > 0 ? envelope->callback_url : span_of(sender->crew->settings->callback_url),
     };

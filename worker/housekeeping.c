@@ -213,6 +213,7 @@ static void turn(struct housekeeping *keeping)
     reap(keeping);
     arm_watches(keeping);
     (void)store_pump(keeping->store, NULL);
+    (void)log_flush(); /* this thread holds no lines */
     watches[0] = (struct http_watch){store_fd(keeping->store), store_wants_write(keeping->store)};
     for (int i = 0; i < PRIORITY_COUNT; i++)
         watches[1 + i] =

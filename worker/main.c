@@ -228,6 +228,7 @@ static int run(struct worker *worker)
     housekeeping_close(worker->keeping);
     token_destroy(worker->token);
     crew_clear(&worker->crew);
+    log_finish();
     log_info("stopped");
     return rc == 0 && lost == 0 ? EXIT_DONE : EXIT_FAILED;
 }

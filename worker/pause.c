@@ -19,7 +19,7 @@ void pause_org(struct store *store, const struct verdict *verdict, const struct 
                        answer->status, answer->error_code, "permission conversation:message:create");
         log_error("org paused: Genesys refuses us; check the OAuth client's credentials, roles and permissions",
                   LOG_NUMBER("status", answer->status), LOG_TEXT("code", answer->error_code),
-                  LOG_TEXT("correlation_id", answer->correlation_id), LOG_NUMBER("pause_ms", pause_ms));
+                  LOG_ONE("correlation_id", answer->correlation_id), LOG_NUMBER("pause_ms", pause_ms));
     }
     store_hold(store, pause_ms, reason);
 }

@@ -105,7 +105,7 @@ static void wait_after_failure(struct poller *poller, const struct verdict *verd
     poller->retry_ms = clock_mono_ms() + wait_ms;
     log_warning("statuses could not be asked for", LOG_TEXT("verdict", verdict->name),
                 LOG_NUMBER("status", result->status), LOG_TEXT("code", answer->error_code),
-                LOG_TEXT("correlation_id", answer->correlation_id), LOG_NUMBER("wait_ms", wait_ms));
+                LOG_ONE("correlation_id", answer->correlation_id), LOG_NUMBER("wait_ms", wait_ms));
 }
 
 /* One conversation may be out of our reach; several in a row, or the very first, mean that the permission is not there.
@@ -126,7 +126,7 @@ static void note_forbidden(struct poller *poller, const struct question *questio
                    "Genesys refuses it (403 %s): the OAuth client needs the permission conversation:message:view",
                    answer->error_code);
     log_error("asking for statuses is paused: the OAuth client needs the permission conversation:message:view",
-              LOG_TEXT("code", answer->error_code), LOG_TEXT("correlation_id", answer->correlation_id),
+              LOG_TEXT("code", answer->error_code), LOG_ONE("correlation_id", answer->correlation_id),
               LOG_NUMBER("pause_ms", pause_ms));
     store_hold_polls(poller->store, pause_ms, reason);
 }

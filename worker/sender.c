@@ -166,6 +166,7 @@ static void turn(struct sender *sender)
 {
     struct http_result result;
     struct http_watch watch;
+    int64_t most_ms, wait;
 
     pulse_beat(sender->pulse, clock_mono_ms());
     (void)store_pump(sender->store, NULL); /* trouble is logged there; the loop goes on */
@@ -176,8 +177,10 @@ static void turn(struct sender *sender)
     take_more(sender);
     (void)store_pump(sender->store, NULL);
     watch_sleep(sender);
+    most_ms = log_flush();
     watch = (struct http_watch){store_fd(sender->store), store_wants_write(sender->store)};
-    http_wait(sender->http, &watch, 1, wait_ms(sender));
+    wait = wait_ms(sender);
+    http_wait(sender->http, &watch, 1, wait < most_ms ? wait : most_ms);
 }
 
 static bool is_done(struct sender *sender)
@@ -201,8 +204,10 @@ static void *run(void *argument)
 {
     struct sender *sender = argument;
 
+    log_hold(&sender->log_lines);
     while (!is_done(sender))
         turn(sender);
+    log_hold(NULL);
     pulse_end(sender->pulse);
     sender->is_asleep = false;
     watch_sleep(sender);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "common/log.h"
 #include "worker/crew.h"
 #include "worker/grant.h"
 #include "worker/settler.h"
@@ -16,6 +17,7 @@ struct sender {
     struct crew *crew;
     struct pulse *pulse; /* the crew's */
     struct metrics_block *metrics;
+    struct log_lines log_lines; /* of this turn */
     struct store *store;
     struct http *http;
     struct slots slots;

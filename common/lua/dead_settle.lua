@@ -30,10 +30,10 @@ call('HSET', message, 'state', 'sent', 'at', sent_at, 'campaign', campaign, 'pro
 call('PEXPIRE', message, keep_ms)
 -- Whoever was told that it had died is told what became of it.
 local is_json, letter = pcall(cjson.decode, document)
-local url = callback_url(is_json and type(letter) == 'table' and letter.envelope)
-if url ~= '' then
-  call('HSET', message, 'callback', url)
-  tell(url, 'message.sent', id, sent_at, {'campaign', campaign, 'channel', channel, 'template', template, 'state', 'sent',
+local to = whom(is_json and type(letter) == 'table' and letter.envelope)
+if to ~= '' then
+  call('HSET', message, 'callback', to)
+  tell(to, 'message.sent', id, sent_at, {'campaign', campaign, 'channel', channel, 'template', template, 'state', 'sent',
     'provider_id', provider, 'conversation_id', conversation})
 end
 tally(report_row(tonumber(sent_at), campaign, channel, template), 's', 1)

@@ -11,21 +11,42 @@ expect('XLEN', 'audit')
 local is_out = opted_out(11, 5)
 if campaign ~= '' then expect('HLEN', 'campaign:' .. campaign) end
 local sets, sets_ms = memory(campaign, dedup_ms, memory_ms)
-local answers, accepted, duplicates = {}, 0, 0
+-- Asked and written all at once: a command of a script costs Redis several times what it does.
+local seen = {}
+if #ARGV > 6 then
+  local members = {}
+  for i = 7, #ARGV, 5 do members[#members + 1] = ARGV[i] end
+  for _, set in ipairs(sets) do
+    for n, is_there in ipairs(call('SMISMEMBER', set, unpack(members))) do
+      if is_there == 1 then seen[members[n]] = true end
+    end
+  end
+end
+local answers, fresh, pushed, put_off, duplicates = {}, {}, {}, {}, 0
 for i = 7, #ARGV, 5 do
-  local member, list, due, envelope = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
+  local member, list, due, envelope = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   if is_out[#answers + 1] == 1 then
     answers[#answers + 1] = 's'
-  elseif remember(sets, member) then
-    if due > now then call('ZADD', key('delayed'), due, envelope)
-    else call('LPUSH', key(list), envelope) end
-    accepted = accepted + 1
+  elseif not seen[member] then
+    seen[member] = true
+    fresh[#fresh + 1] = member
+    if tonumber(due) > now then
+      put_off[#put_off + 1] = due
+      put_off[#put_off + 1] = envelope
+    else
+      pushed[list] = pushed[list] or {}
+      table.insert(pushed[list], envelope)
+    end
     answers[#answers + 1] = '1'
   else
     duplicates = duplicates + 1
     answers[#answers + 1] = '0'
   end
 end
+local accepted = #fresh
+if accepted > 0 then call('SADD', sets[1], unpack(fresh)) end
+if #put_off > 0 then call('ZADD', key('delayed'), unpack(put_off)) end
+for list, envelopes in pairs(pushed) do call('LPUSH', key(list), unpack(envelopes)) end
 call('PEXPIRE', sets[1], sets_ms)
 if accepted > 0 then count('counts', 'accepted', accepted) end
 if accepted > 0 and ARGV[6] ~= '' then

@@ -1,8 +1,8 @@
 -- How much is where, for whoever draws it: asked again and again, so nothing in it grows with what waits, and nothing is
 -- changed. ARGV: window in ms (0: there is none).
 -- Answers: the wall clock, depths of ready high, normal, low, delayed, of those due, in flight, parked, dead, grants in the window,
--- pause in ms, workers with a lease, length of the audit stream, then for each list its oldest message: when it was
--- accepted (0: it does not say) and a print of it ('': there is none).
+-- pause in ms, workers with a lease, length of the audit stream, callbacks that wait, that are dead, that were dropped, then for
+-- each list its oldest message: when it was accepted (0: it does not say) and a print of it ('': there is none).
 -- Parts: window
 local READ_MAX, PRINT_MAX = 16384, 2048 -- bytes of a message that are worth reading for its age; and for its print
 local now, wall = seen_ms(), wall_ms()
@@ -28,8 +28,11 @@ end
 for _, campaign in ipairs(call('SMEMBERS', key('parked'))) do
   parked = parked + call('LLEN', key('parked:' .. campaign))
 end
+local untold, dropped = call('ZCARD', key('callbacks:dead')), 0
+for _, number in ipairs(call('HMGET', key('callbacks:counts'), 'dropped', 'forgotten')) do dropped = dropped + (tonumber(number) or 0) end
 return {wall, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
   call('ZCARD', key('delayed')), call('ZCOUNT', key('delayed'), '-inf', wall), flying, parked,
   call('LLEN', key('dead')) + call('HLEN', key('dead:letters')),
   window_ms > 0 and call('ZCOUNT', key('window'), now - window_ms, '+inf') or 0, held_ms('hold', now),
-  call('ZCOUNT', key('workers'), '(' .. int(now), '+inf'), call('XLEN', key('audit')), unpack(oldest)}
+  call('ZCOUNT', key('workers'), '(' .. int(now), '+inf'), call('XLEN', key('audit')),
+  call('HLEN', key('callbacks:jobs')) - untold, untold, dropped, unpack(oldest)}

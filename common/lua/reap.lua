@@ -66,7 +66,7 @@ local function bury(message, envelope)
   settle(campaign, herald.accepted_at and '0' or '1', 'dead')
   count('counts', 'dead:outcome_unknown', 1)
   if campaign ~= '' then count('campaign:' .. campaign, 'dead:outcome_unknown', 1) end
-  tell(callback_url(message), 'message.dead', id, int(wall), {'campaign', campaign, 'channel', channel_of(message), 'state', 'dead',
+  tell(whom(message), 'message.dead', id, int(wall), {'campaign', campaign, 'channel', channel_of(message), 'state', 'dead',
     'reason', 'outcome_unknown', 'attempts', tonumber(whole(herald.attempts, 0))})
 end
 local taken = 0

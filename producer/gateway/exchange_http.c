@@ -54,7 +54,8 @@ static void check_client(struct exchange *exchange)
     const char *header = exchange_header(exchange, "Authorization");
 
     if (header && strncasecmp(header, scheme, sizeof(scheme) - 1) == 0)
-        exchange->client = clients_find(&gateway->clients, without_blanks(header + sizeof(scheme) - 1));
+        exchange->client =
+            clients_find(&keyring_now(gateway->keyring)->clients, without_blanks(header + sizeof(scheme) - 1));
     if (!exchange->client) {
         COUNT_UP(gateway->counters.unauthorized);
         exchange_problem(exchange, 401, "unauthorized", NULL, "the bearer token of a client is needed");

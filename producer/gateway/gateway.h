@@ -6,8 +6,7 @@
 
 #include "common/callback_url.h"
 #include "common/settings.h"
-#include "producer/gateway/clients.h"
-#include "producer/gateway/signature.h"
+#include "producer/gateway/keyring.h"
 
 struct gateway_counters {
     atomic_ullong requests, unauthorized, forbidden;
@@ -22,9 +21,8 @@ struct templates;
 
 struct gateway {
     const struct settings *settings;
-    struct clients clients;
-    struct signature_secrets secrets; /* of webhooks */
-    bool takes_unsigned;              /* webhooks without a signature */
+    struct keyring *keyring;
+    bool takes_unsigned; /* webhooks without a signature */
     struct callback_rules callbacks;
     struct gateway_counters counters;
     struct metrics *metrics;

@@ -275,6 +275,7 @@ static void look_at_clock(struct lane *lane)
 
     if (!lane->is_stopping && atomic_load(&lane->gateway->is_stopping))
         begin_to_stop(lane, now_ms);
+    (void)log_flush(); /* this thread holds no lines */
     close_idle(lane, now_ms);
     close_slow(lane, now_ms);
     (void)exchange_sweep(&lane->waiting, now_ms, false); /* looked at once a tick, which is close enough */

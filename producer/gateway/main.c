@@ -1,8 +1,8 @@
 /* herald-gateway: other services enqueue here over HTTP, and Genesys delivers its receipts here.
  *
- * Says yes only to what is in Redis. SIGHUP: reads --templates again. Stop, on SIGTERM or SIGINT: no new connections,
- * requests under way are finished within --drain; a second signal ends them at once (they are answered 503). Exit
- * status: 0 done, 1 failed, 2 wrong use, 4 Redis out of reach at the start. */
+ * Says yes only to what is in Redis. SIGHUP: reads --templates, clients and secrets again. Stop, on SIGTERM or SIGINT:
+ * no new connections, requests under way are finished within --drain; a second signal ends them at once (they are
+ * answered 503). Exit status: 0 done, 1 failed, 2 wrong use, 4 Redis out of reach at the start. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,9 +34,15 @@ static void print_help(const struct option_set *set)
     options_help(stdout, set, 1);
 }
 
-static void read_templates_again(struct gateway *gateway)
+static void read_again(struct gateway *gateway)
 {
     struct reason why = {""};
+
+    if (keyring_reload(gateway->keyring, &why) == 0)
+        log_info("clients and secrets read again",
+                 LOG_NUMBER("clients", (int64_t)keyring_now(gateway->keyring)->clients.count));
+    else
+        log_error("clients and secrets not read again, the old ones stay", LOG_TEXT("reason", why.text));
 
     if (templates_reload(gateway->templates, &why) == 0)
         log_info("templates read again", LOG_NUMBER("templates", (int64_t)templates_count(gateway->templates)));
@@ -50,7 +56,7 @@ static void wait_for_stop(struct gateway *gateway, struct server *server, const 
 
     while (sigwait(signals, &number) != 0 || number == SIGHUP) {
         if (number == SIGHUP)
-            read_templates_again(gateway);
+            read_again(gateway);
     }
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
     atomic_store(&gateway->is_stopping, true);
@@ -89,14 +95,15 @@ static int explain_start(int rc, const struct reason *why)
 
 static void announce(const struct gateway *gateway, const struct server *server)
 {
+    const struct keys *keys = keyring_now(gateway->keyring);
     struct reason why = {""};
 
     log_info("ready", LOG_NUMBER("port", server_port(server)), LOG_TEXT("org", gateway->settings->org),
-             LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)gateway->clients.count));
+             LOG_NUMBER("threads", gateway->settings->threads), LOG_NUMBER("clients", (int64_t)keys->clients.count));
     store_warn_of_risks(gateway->settings->redis_url, gateway->settings->org);
-    if (gateway->secrets.count == 0 && !gateway->takes_unsigned)
+    if (keys->secrets.count == 0 && !gateway->takes_unsigned)
         log_warning("no receipts are taken: GENESYS_WEBHOOK_SECRET is not set");
-    if (gateway->clients.count == 0)
+    if (keys->clients.count == 0)
         log_warning("nobody may enqueue: there are no --clients");
     if (spool_probe(gateway->settings, &why) != 0)
         log_warning("uploads and streams will be refused", LOG_TEXT("reason", why.text));
@@ -152,6 +159,7 @@ static int serve(struct gateway *gateway, const sigset_t *signals)
     admin_close(admin); /* before what it looks at */
     if (server)
         server_destroy(server); /* nobody is left who could wake it */
+    log_finish();
     if (rc == EXIT_DONE)
         log_info("stopped");
     return rc;
@@ -164,14 +172,12 @@ static int read_settings(struct gateway *gateway, struct reason *why)
 
     gateway->takes_unsigned = strcmp(settings->webhook_signatures, "off") == 0;
     if (callback_rules_init(&gateway->callbacks, settings->callback_hosts, settings->callback_private_hosts,
-                            settings->callback_url, why) != 0 ||
-        clients_parse(settings->clients, &gateway->clients, why) != 0 ||
-        templates_open(&gateway->templates, settings, why) != 0)
+                            settings->callback_url, why) != 0)
         return ERR_INVALID;
-    return settings->webhook_secrets ? signature_read_secrets(&gateway->secrets, settings->webhook_secrets, why) : 0;
+    return templates_open(&gateway->templates, settings, why);
 }
 
-static int prepare_and_serve(const struct settings *settings, const sigset_t *signals)
+static int prepare_and_serve(const struct settings *settings, int argc, char *const *argv, const sigset_t *signals)
 {
     struct gateway *gateway = mem_zalloc(1, sizeof(*gateway));
     struct reason why = {""};
@@ -181,11 +187,12 @@ static int prepare_and_serve(const struct settings *settings, const sigset_t *si
     (void)signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of its write, not the end of us */
     gateway->settings = settings;
     gateway->metrics = meters_create_gateway();
-    if (read_settings(gateway, &why) != 0)
+    if (keyring_open(&gateway->keyring, argc, argv, &why) != 0 || read_settings(gateway, &why) != 0)
         rc = usage(why.text);
     else
         rc = serve(gateway, signals);
     templates_close(gateway->templates);
+    keyring_close(gateway->keyring);
     metrics_destroy(gateway->metrics);
     free(gateway);
     return rc;
@@ -215,7 +222,7 @@ int main(int argc, char **argv)
     else if (words.count > 0)
         rc = usage("there are only options; see --help");
     else
-        rc = prepare_and_serve(&settings, &signals);
+        rc = prepare_and_serve(&settings, argc - 1, argv + 1, &signals);
     options_clear(&set, 1);
     return rc;
 }

@@ -56,7 +56,8 @@ static bool is_signed(struct exchange *exchange)
     struct gateway *gateway = exchange_gateway(exchange);
 
     if (gateway->takes_unsigned ||
-        signature_is_good(&gateway->secrets, exchange_header(exchange, SIGNATURE_HEADER), exchange_body(exchange)))
+        signature_is_good(&keyring_now(gateway->keyring)->secrets, exchange_header(exchange, SIGNATURE_HEADER),
+                          exchange_body(exchange)))
         return true;
     COUNT_UP(gateway->counters.receipts_unsigned);
     exchange_problem(exchange, 401, "signature_wrong", NULL,

@@ -127,7 +127,7 @@ static void run(CURLM *multi, const struct bodies *bodies, size_t started, size_
 int main(int argc, char **argv)
 {
     struct curl_slist *headers = NULL;
-    struct bodies bodies = {NULL, NULL, 0};
+    static struct bodies bodies; /* kept until the end */
     struct rusage usage;
     CURLM *multi;
     size_t total, at_once;

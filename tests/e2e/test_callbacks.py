@@ -109,6 +109,21 @@ def test_the_outcome_and_each_receipt_arrive_once_in_order_and_signed():
             assert "user:42" not in delivery.body.decode() and "has shipped" not in delivery.body.decode(), delivery.body
 
 
+def test_a_callback_goes_on_with_the_trace_of_its_message():
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    parent = f"00-{trace}-b7ad6b7169203331-01"
+    with Receiver(500) as crm, telling() as (stand, _):
+        push(stand, message(1, callback_url=crm.url, traceparent=parent), message(2, callback_url=crm.url))
+        found = crm.wait(3)
+        parents = {}
+        for delivery in found:
+            parents.setdefault(delivery.json["data"]["id"], []).append(delivery.headers["traceparent"])
+        assert all(value is None for value in parents["m2"]), parents
+        steps = [value.split("-") for value in parents["m1"]]
+        equal({(step[0], step[1], step[3]) for step in steps}, {("00", trace, "01")}, "trace")
+        assert all(step[2] != "b7ad6b7169203331" for step in steps), steps
+
+
 def test_a_dead_letter_is_told_with_its_reason_and_its_replay_with_its_later_end():
     with Receiver() as crm, telling() as (stand, _):
         stand.genesys.script([{"match": {"route": "agentless"}, "do": "400", "times": 1}])

@@ -5,6 +5,7 @@
 import contextlib
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -46,8 +47,8 @@ class Clock:
 def clocks(*names):
     with tempfile.TemporaryDirectory(prefix="clock-") as folder:
         source = pathlib.Path(__file__).resolve().parent / "clockshim.c"
-        compiler = os.environ.get("CC", "gcc")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", f"{folder}/clockshim.so", source], check=True)
+        compiler = shlex.split(os.environ.get("CC", "gcc"))
+        subprocess.run([*compiler, "-shared", "-fPIC", "-O1", "-o", f"{folder}/clockshim.so", source], check=True)
         yield [Clock(folder, name) for name in names]
 
 

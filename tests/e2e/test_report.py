@@ -4,10 +4,8 @@
 import csv
 import io
 import json
-import os
 import pathlib
 import resource
-import subprocess
 import sys
 import time
 
@@ -15,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import flow
 import tap
 from flow import KEY, QUICK, message, push
-from stand import SLOWNESS, Stand, program, wait_until
+from stand import SLOWNESS, Stand, peak_megabytes, wait_until
 from tap import equal
 
 HOUR, DAY = 3600, 86400
@@ -209,7 +207,8 @@ def test_the_rows_of_single_messages_are_the_messages_of_the_report():
             if row["status"] == "dead":
                 equal((row["reason"], "sentDate" in row), ("text_missing", False))
                 continue
-            equal((row["status"], row["channelType"]), ("delivered", "sms"))
+            equal(row["channelType"], "sms")
+            assert row["status"] in ("delivered", "read"), row  # who looks late finds it read
             assert row["createdDate"] <= row["sentDate"], row
             assert row["latencyMs"] >= 0 and row["deliveryLatencyMs"] >= 0 and row["providerId"], row
         assert "+1317" not in text and "1317555" not in text, "addresses"
@@ -237,14 +236,11 @@ def test_rows_are_streamed_in_little_memory():
     with Stand(appendonly=False) as stand:
         hour = int(time.time()) // HOUR
         stand.redis.call("EVAL", script, 1, KEY, hour * HOUR * 1000 + 77, hour, 77)
-        command = [program("herald"), "report", "--from", "1h", "--export", stand.path("many.csv")]
-        child = subprocess.Popen(command, env=stand.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        equal(child.returncode, 0)
-        equal(len(stand.path("many.csv").read_text().splitlines()), 60001)
-        if SLOWNESS == 1:  # sanitizers need many times as much
-            assert used.ru_maxrss < 30 << 10, used
+        _, text = export(stand, "many.csv", "--from", "1h")
+        equal(len(text.splitlines()), 60001)
+        if SLOWNESS == 1:  # a sanitizer's shadow is not Herald's
+            peak = peak_megabytes(stand, "report", "--export", stand.path("again.csv"), "--from", "1h")
+            assert peak < 50, f"{peak:.1f} MB"
         used = stand.redis.call("INFO", "commandstats").decode()
         assert "cmdstat_keys" not in used and "cmdstat_scan" not in used, used
 

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """Settings out of files, as container systems hand secrets over: what works, and what is said of a file that does not."""
 
+import itertools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -11,8 +13,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import stand as stands
 import tap
 from flow import message
+from http_client import Client, in_parallel
 from stand import Stand
 from tap import equal
+from test_gateway_receipts import deliver, event
 
 PROGRAMS = {
     "herald-worker": ("GENESYS_CLIENT_ID_FILE", "GENESYS_CLIENT_SECRET_FILE", "HERALD_REDIS_URL_FILE"),
@@ -81,6 +85,63 @@ def test_a_worker_runs_on_settings_that_are_all_in_files():
         stand.worker(env=env).wait_ready()
         stand.herald("enqueue", "-", stdin=json.dumps(message(1)), env=env, check=True)
         stands.wait_until(lambda: len(sandbox.ledger()) == 1, "the message to be received")
+
+
+def test_a_gateway_exchanges_tokens_and_secrets_on_SIGHUP_and_keeps_the_old_ones_when_the_new_are_wrong():
+    with Stand() as stand:
+        tokens = {name: f"token-{name}-0123456789abcdefghijklmnopqrstuvw" for name in ("old", "new")}
+        clients = stand.write("clients", stand.client(token=tokens["old"]))
+        secret = stand.write("secret", "the-old-secret-of-webhooks")
+        env = {"HERALD_CLIENTS": None, "HERALD_CLIENTS_FILE": clients, "GENESYS_WEBHOOK_SECRET_FILE": secret}
+        gateway = stand.gateway(env=env)
+
+        def allowed(name):
+            with Client(gateway.port, tokens[name]) as client:
+                return client.get("/v1/status").status == 200
+
+        def signed(name, number=itertools.count()):
+            with Client(gateway.port) as client:
+                body = event("nobody", "sent", next(number))
+                return deliver(client, body, secret=f"the-{name}-secret-of-webhooks").status == 200
+
+        def both(ask):
+            return ask("old"), ask("new")
+
+        def hup(says, times):
+            gateway.signal(signal.SIGHUP)
+            stands.wait_until(lambda: gateway.log().count(says) == times, f"{says!r} for the {times}. time")
+
+        equal((both(allowed), both(signed)), ((True, False), (True, False)), "at first")
+        clients.write_text(" ".join(stand.client(name=f"crm-{name}", token=tokens[name]) for name in tokens))
+        secret.write_text("the-new-secret-of-webhooks\nthe-old-secret-of-webhooks\n")
+        hup("clients and secrets read again", 1)
+        equal((both(allowed), both(signed)), ((True, True), (True, True)), "while they are exchanged")
+        for file, wrong in ((clients, "crm:enqueue:nothing"), (secret, ""), (secret, "x " * 1000)):
+            good = file.read_text()
+            file.write_text(wrong)
+            hup("clients and secrets not read again", 1 + gateway.log().count("clients and secrets not read again"))
+            equal((both(allowed), both(signed)), ((True, True), (True, True)), f"after {wrong[:10]!r}")
+            file.write_text(good)
+        clients.write_text(stand.client(token=tokens["new"]))
+        secret.write_text("the-new-secret-of-webhooks")
+        hup("clients and secrets read again", 2)
+        equal((both(allowed), both(signed)), ((False, True), (False, True)), "at last")
+        assert not any(token in gateway.log() for token in (*tokens.values(), "secret-of-webhooks")), gateway.log()
+
+
+def test_requests_go_on_while_a_gateway_reads_its_clients_again():
+    with Stand() as stand:
+        gateway = stand.gateway()
+
+        def ask(number):
+            with Client(gateway.port, stand.token) as client:
+                for _ in range(50):
+                    if number == 0:
+                        gateway.signal(signal.SIGHUP)
+                    equal(client.get("/v1/status").status, 200, "status")
+
+        in_parallel(ask, range(4))
+        assert "read again" in gateway.log(), gateway.log()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import flow
 import tap
 from flow import QUICK, message, push
 from http_client import Client
-from stand import Stand
+from stand import Stand, wait_until
 from tap import equal
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -52,7 +52,8 @@ def test_a_pushed_message_keeps_its_trace_and_each_attempt_is_a_step_of_its_own(
         equal(len(steps), 3, "requests")
         equal({(trace, flags) for trace, _, flags in steps}, {(TRACE, "00")}, "trace and flags")
         equal(len({SPAN, *(span for _, span, _ in steps)}), 4, "spans that differ from each other and from the parent's")
-        equal({line["trace_id"] for line in attempts(worker) if line["outcome"] != "sent"}, {TRACE}, "trace in the log")
+        wait_until(lambda: len(attempts(worker)) == 3, lambda: f"three attempts in the log: {attempts(worker)}")
+        equal({line["trace_id"] for line in attempts(worker)}, {TRACE}, "trace in the log")
 
 
 def test_what_is_not_valid_goes_without_and_costs_nothing():

@@ -273,7 +273,7 @@ static void test_more_than_may_wait_are_dropped_and_counted(void **state)
     struct fixture *fixture = *state;
     const struct taken_callbacks *taken;
     struct store_status *status;
-    char text[8];
+    char text[16];
 
     store_set_callbacks(fixture->store, NULL, 3);
     for (int i = 0; i < 5; i++) {
@@ -365,7 +365,7 @@ static void test_no_host_waits_for_another(void **state)
     struct store_callback_busy busy = {"a.example", 3};
     struct store_callback_take ask = {.wanted = 8, .most_of_host = 4, .lease_ms = LEASE_MS};
     const struct taken_callbacks *taken;
-    char text[8];
+    char text[16];
     size_t of_a = 0;
 
     for (int i = 0; i < 12; i++) {
@@ -390,7 +390,7 @@ static void test_a_host_that_fails_is_left_alone_and_then_tried_with_one(void **
     struct fixture *fixture = *state;
     const struct taken_callbacks *taken;
     struct store_callback_look look;
-    char ids[8][64], text[8];
+    char ids[8][64], text[16];
 
     for (int i = 0; i < 8; i++) {
         (void)snprintf(text, sizeof(text), "m%d", i);
@@ -482,7 +482,7 @@ static void test_the_oldest_dead_ones_make_room(void **state)
     const struct taken_callbacks *taken;
     struct store_callback_end ends[4];
     struct store_callback_look look;
-    char text[8];
+    char text[16];
     int rc = 1;
 
     for (int i = 0; i < 4; i++) {

@@ -56,6 +56,27 @@ def wait_until(condition, what, seconds=15):
         pause = min(pause * 1.5, LONGEST_POLL)
 
 
+PEAK = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
+
+
+def peak_megabytes(stand, *command):
+    """Runs a command of herald, which must succeed; the most memory that it had.
+
+    A child's peak is never below that of the process it was forked from, which so has to be a small one.
+    """
+    words = [sys.executable, "-c", PEAK, program("herald"), *command]
+    done = subprocess.run(
+        [str(word) for word in words], env=stand.environment(), capture_output=True, timeout=120 * SLOWNESS
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) / 1024
+
+
 def seen_window(window_ms):
     """What herald-sandbox may observe of a window that a worker keeps, as the flags for it.
 

@@ -1,0 +1,189 @@
+/* Where the chain goes on after whatever has happened to the exporter before. */
+#include <string.h>
+#include <unistd.h>
+
+#include "producer/audit_check.h"
+#include "producer/audit_files_parts.h"
+#include "producer/audit_lines.h"
+
+/* Feeds the open file from `offset` to the check. `ret_size`: bytes that are good, before a torn or a wrong line. */
+static int check_file(struct audit_files *files, struct audit_check *check, int64_t offset, int64_t *ret_size,
+                      struct reason *why)
+{
+    struct audit_lines *lines = audit_lines_open(files->fd, offset);
+    struct audit_line line;
+    int rc;
+
+    *ret_size = offset;
+    while ((rc = audit_lines_next(lines, &line, why)) == 1) {
+        if (!line.has_end)
+            continue; /* the last one, torn */
+        (void)audit_check_line(check, (struct audit_place){0, 0}, line.text);
+        if (check->damage != AUDIT_FINE)
+            break;
+        *ret_size = line.offset + (int64_t)line.text.len + 1;
+    }
+    audit_lines_close(lines);
+    return rc < 0 ? rc : 0;
+}
+
+static int check_org(const struct audit_files *files, const struct audit_check *check, struct reason *why)
+{
+    if (check->count == 0 || strcmp(check->last.org, files->org) == 0)
+        return 0;
+    reason_set(why, "%.100s/%.60s holds the audit of the organisation %.64s: export to another place", files->folder,
+               files->name, check->last.org);
+    return ERR_STATE;
+}
+
+static int refuse_damage(const struct audit_files *files, const char *name, struct reason *why)
+{
+    reason_set(why, "%.100s/%.60s is damaged (herald audit verify says where): export to another place", files->folder,
+               name);
+    return ERR_STATE;
+}
+
+/* Redis knows of no line. The last file with a line tells; all of it must be right. */
+static int resume_by_files(struct audit_files *files, struct audit_resumed *ret, struct reason *why)
+{
+    struct audit_check check;
+    bool is_new;
+
+    for (size_t i = files->name_count; i-- > 0;) {
+        int64_t good = 0, torn;
+        int rc;
+
+        audit_check_init(&check, NULL);
+        rc = audit_files_open_name(files, files->names[i], &is_new, why);
+        if (rc == 0)
+            rc = check_file(files, &check, 0, &good, why);
+        if (rc == 0)
+            rc = check_org(files, &check, why);
+        torn = files->size - good;
+        if (rc == 0 && (check.damage != AUDIT_FINE || torn > (int64_t)AUDIT_LINE_MAX))
+            rc = refuse_damage(files, files->name, why);
+        if (rc == 0 && torn > 0)
+            rc = audit_files_cut(files, good, why);
+        if (rc != 0)
+            return rc;
+        ret->cut += torn;
+        if (check.count > 0) {
+            ret->link = check.last;
+            audit_files_note_end(files, files->name, good);
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static int refuse_mark(const struct audit_files *files, const struct store_audit_mark *mark, struct reason *why)
+{
+    reason_set(
+        why,
+        "%.90s does not hold what Redis says was exported (line %llu, in %.80s): bring that file there, or export "
+        "to an empty folder",
+        files->folder, (unsigned long long)mark->seq, mark->file);
+    return ERR_STATE;
+}
+
+/* Whether the open file holds as much as Redis says, and a line ends there. */
+static bool holds_mark(const struct audit_files *files, const struct store_audit_mark *mark)
+{
+    char end = '\0';
+
+    return mark->size > 0 && files->size >= mark->size && pread(files->fd, &end, 1, mark->size - 1) == 1 && end == '\n';
+}
+
+/* What is not good of the files: of one its end, and those behind it. */
+struct bad_end {
+    size_t file;
+    int64_t good;  /* bytes of that file */
+    int64_t bytes; /* in all; 0: everything is good */
+};
+
+static int find_bad_end(struct audit_files *files, const struct store_audit_mark *mark, size_t first,
+                        struct audit_check *check, struct bad_end *ret, struct reason *why)
+{
+    bool is_new;
+    int rc = 0;
+
+    for (size_t i = first; rc == 0 && i < files->name_count; i++) {
+        int64_t good = i == first ? mark->size : 0;
+
+        rc = audit_files_open_name(files, files->names[i], &is_new, why);
+        if (rc == 0 && i == first && !holds_mark(files, mark))
+            rc = refuse_mark(files, mark, why);
+        if (rc == 0 && ret->bytes == 0)
+            rc = check_file(files, check, good, &good, why);
+        if (rc == 0)
+            rc = check_org(files, check, why);
+        if (rc == 0 && (i == first || good > 0))
+            audit_files_note_end(files, files->name, good);
+        if (ret->bytes == 0)
+            *ret = (struct bad_end){.file = i, .good = good};
+        ret->bytes += files->size - good;
+    }
+    return rc;
+}
+
+/* A crash leaves no more behind than what was being written. More than that has another reason, and may be all there
+ * is. */
+static int cut_bad_end(struct audit_files *files, const struct bad_end *bad, uint64_t count, struct reason *why)
+{
+    bool is_new;
+    int rc = 0;
+
+    if (bad->bytes > (int64_t)AUDIT_APPEND_BYTES || count > AUDIT_APPEND_LINES)
+        return refuse_damage(files, files->names[bad->file], why);
+    for (size_t i = bad->file; rc == 0 && i < files->name_count; i++) {
+        rc = audit_files_open_name(files, files->names[i], &is_new, why);
+        if (rc == 0)
+            rc = audit_files_cut(files, i == bad->file ? bad->good : 0, why);
+    }
+    return rc;
+}
+
+/* What follows the mark was written and not acknowledged: it is good as far as it goes on from there. */
+static int resume_by_mark(struct audit_files *files, const struct store_audit_mark *mark, struct audit_resumed *ret,
+                          struct reason *why)
+{
+    struct audit_check check;
+    struct bad_end bad = {.bytes = 0};
+    size_t first = 0;
+    int rc;
+
+    audit_check_init(&check, mark->sha256);
+    while (first < files->name_count && strcmp(files->names[first], mark->file) != 0)
+        first++;
+    if (first == files->name_count)
+        return refuse_mark(files, mark, why);
+    rc = find_bad_end(files, mark, first, &check, &bad, why);
+    if (rc == 0 && bad.bytes > 0)
+        rc = cut_bad_end(files, &bad, check.count, why);
+    if (rc == 0 && check.count > 0)
+        ret->link = check.last;
+    ret->cut = bad.bytes;
+    return rc;
+}
+
+int audit_files_resume(struct audit_files *files, const struct store_audit_mark *mark, struct audit_resumed *ret,
+                       struct reason *why)
+{
+    struct audit_resumed resumed = {.cut = 0};
+    int rc;
+
+    audit_link_start(&resumed.link, files->org);
+    if (mark->seq > 0) {
+        resumed.link.seq = mark->seq;
+        resumed.link.id = mark->id;
+        memcpy(resumed.link.sha256, mark->sha256, sizeof(resumed.link.sha256));
+    }
+    rc = audit_files_list(files, why);
+    resumed.has_files = files->name_count > 0;
+    if (rc == 0 && resumed.has_files)
+        rc = mark->seq > 0 ? resume_by_mark(files, mark, &resumed, why) : resume_by_files(files, &resumed, why);
+    audit_files_forget(files);
+    if (rc == 0)
+        *ret = resumed;
+    return rc;
+}
