@@ -38,17 +38,16 @@ struct store {
     unsigned failures; /* in a row */
     int last_rc;
     struct reason last_reason;
-    bool
-        is_refused; /* Redis is there and cannot do what it is asked (OOM, READONLY); until an answer shows otherwise */
+    bool is_refused;   /* Redis is there and cannot do what it is asked (OOM, READONLY); until an answer differs */
+    bool has_appended; /* something was queued on the connection since it was last pumped */
+    bool has_clock;
+    atomic_bool has_given_up;
 
     struct request *first, *last; /* sent ones before unsent ones */
     struct request *unsent;
-    bool has_appended; /* something was queued on the connection since it was last pumped */
     size_t pending;
-    atomic_bool has_given_up;
 
-    int64_t clock_least_ms, clock_most_ms; /* the org's time less clock_boot_ms */
-    bool has_clock;
+    int64_t clock_least_ms, clock_most_ms; /* the org's time less clock_boot_ms; once has_clock */
 };
 
 static void load_scripts(struct store *store)
