@@ -98,6 +98,13 @@ tests: all $(TEST_BIN) ## build all the programs and all the test programs
 check: tests ## build and run all tests (SAN=address,undefined or SAN=thread for a sanitizer build)
 	HERALD_BUILD=$(BUILD) tests/run
 
+# Suites in which more than one thread of ours runs: those of the worker and of the gateway, and tests that start threads.
+THREADED := unit/test_log unit/test_metrics integration/test_dead
+THREADED_E2E := $(addprefix e2e/test_,admin callbacks clock demo gateway last_look leases logs poll_status trace worker)
+
+check-threads: all $(addprefix $(BUILD)/tests/,$(THREADED)) ## run the suites with threads alone (what SAN=thread is for)
+	HERALD_BUILD=$(BUILD) tests/run $(THREADED) $(THREADED_E2E) chaos
+
 format: ## rewrite the sources to the house format
 	clang-format -i $(SOURCES)
 
