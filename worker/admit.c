@@ -2,13 +2,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "worker/ending.h"
 
 #define POISON_DELAY_MS 1000  /* the message that failed last makes way for another probe */
@@ -106,12 +104,6 @@ static void start_or_return(struct sender *sender, struct slot *slot, bool has_a
 
 /* --- the last look --- */
 
-struct look {
-    struct sender *sender;
-    size_t count;
-    struct slot *slots[]; /* `count` of them */
-};
-
 static void act_on(struct sender *sender, struct slot *slot, const struct store_checked *checked, bool has_another)
 {
     switch (checked->answer) {
@@ -141,21 +133,22 @@ static void act_on(struct sender *sender, struct slot *slot, const struct store_
     }
 }
 
+/* The context is the first slot of a chain, in the order of the answers. */
 static void on_looked(void *context, int rc, const struct store_checked *answers, size_t count)
 {
-    struct look *look = context;
-    struct sender *sender = look->sender;
+    struct slot *slot = context, *next;
+    struct sender *sender = slot->sender;
 
     sender->looks -= count;
     if (rc == ERR_STATE)
         sender->next_take_ms = clock_mono_ms() + SENDER_ERROR_MS;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; slot; slot = next, i++) {
+        next = slot->next;
         if (rc == 0)
-            act_on(sender, look->slots[i], &answers[i], i + 1 < count);
+            act_on(sender, slot, &answers[i], next != NULL);
         else
-            ending_release(sender, look->slots[i], true); /* those that are gone are passed over */
+            ending_release(sender, slot, true); /* those that are gone are passed over */
     }
-    free(look);
 }
 
 static struct store_check check_of(const struct slot *slot)
@@ -177,20 +170,16 @@ void admit_look(struct sender *sender)
     struct store_check items[STORE_BATCH_MAX];
     const struct settings *settings = sender->crew->settings;
     const struct store_look about = {sender->crew->worker_id, settings->sender_rate, sender->grant.margin_ms};
-    struct look *look;
 
     if (count == 0)
         return;
-    look = mem_zalloc(1, sizeof(*look) + count * sizeof(struct slot *));
-    look->sender = sender;
-    look->count = count;
     for (size_t i = 0; i < count; i++) {
-        look->slots[i] = sender->looking[i];
+        sender->looking[i]->next = i + 1 < count ? sender->looking[i + 1] : NULL;
         items[i] = check_of(sender->looking[i]);
     }
-    store_check(sender->store, &about, items, count, on_looked, look); /* copies the items */
+    store_check(sender->store, &about, items, count, on_looked, sender->looking[0]); /* copies the items */
     for (size_t i = 0; i < count; i++)
-        buf_reset(&look->slots[i]->document);
+        buf_reset(&sender->looking[i]->document);
     sender->looks += count;
     sender->looking_count = 0;
 }

@@ -227,7 +227,8 @@ void housekeeping_run(struct housekeeping *keeping)
         turn(keeping);
     pulse_end(&keeping->crew->keeping_pulse);
     store_leave(keeping->store, keeping->crew->worker_id);
-    (void)store_finish(keeping->store, 0, LEAVE_WAIT_MS, &(struct reason){""}); /* else the lease runs out by itself */
+    if (store_is_up(keeping->store)) /* else the lease runs out by itself */
+        (void)store_finish(keeping->store, 0, LEAVE_WAIT_MS, &(struct reason){""});
 }
 
 void housekeeping_close(struct housekeeping *keeping)

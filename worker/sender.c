@@ -263,7 +263,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     /* The chance in it keeps tickets apart from those of an earlier life of a worker with the same id. */
     (void)snprintf(sender->prefix, sizeof(sender->prefix), "%08" PRIx32 ".%u-", (uint32_t)random_u64(), number);
     /* Twice as many slots as transfers: outcomes wait for Redis while new requests are already on their way. */
-    slots_init(&sender->slots, 2 * (size_t)settings->in_flight);
+    slots_init(&sender->slots, 2 * (size_t)settings->in_flight, sender);
     rc = store_open(&sender->store, settings->redis_url, settings->org, why);
     if (rc == 0)
         rc = http_open(&sender->http, &http, why);
@@ -279,7 +279,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
                                                            .report_ms = settings->report_keep_ms});
     if (settings->poll_status)
         store_set_poll_times(sender->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
-    settler_init(&sender->settler, sender->store, crew->worker_id, &sender->slots);
+    settler_init(&sender->settler, sender->store, crew->worker_id);
     crew_join(crew, sender->http);
     (void)atomic_fetch_add(&crew->running, 1);
     if (pthread_create(&sender->thread, NULL, run, sender) != 0) {

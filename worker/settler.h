@@ -15,12 +15,10 @@ struct pile {
 struct settler {
     struct store *store;
     const char *worker;
-    struct slots *slots;
     struct pile piles[STORE_MOVE_COUNT];
-    size_t waiting; /* outcomes that Redis has not confirmed */
 };
 
-void settler_init(struct settler *settler, struct store *store, const char *worker, struct slots *slots);
+void settler_init(struct settler *settler, struct store *store, const char *worker);
 
 /* Adds one outcome; `item` borrows from the slot until the next flush. */
 void settler_add(struct settler *settler, enum store_move move, struct slot *slot, const struct store_settle *item);

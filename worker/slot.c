@@ -7,12 +7,13 @@
 #define DOCUMENT_MAX                                                                                                   \
     ((size_t)8 << 20) /* a message of JSON_MAX_BYTES whose every byte needs an escape, and its history */
 
-void slots_init(struct slots *slots, size_t count)
+void slots_init(struct slots *slots, size_t count, struct sender *sender)
 {
     *slots = (struct slots){.all = mem_zalloc(count, sizeof(struct slot)), .count = count};
     for (size_t i = count; i-- > 0;) {
         struct slot *slot = &slots->all[i];
 
+        slot->sender = sender;
         buf_init(&slot->body, DOCUMENT_MAX);
         buf_init(&slot->document, DOCUMENT_MAX);
         buf_init(&slot->audit, DOCUMENT_MAX);

@@ -9,8 +9,11 @@
 #include "common/envelope.h"
 #include "common/store.h"
 
+struct sender;
+
 struct slot {
-    struct slot *next; /* in the list of free ones */
+    struct slot *next;     /* in the list of free ones, or of those that one step of Redis is about */
+    struct sender *sender; /* whose it is */
     char ticket[STORE_TICKET_SIZE];
     struct envelope envelope;
     uint64_t id_hash;
@@ -39,7 +42,7 @@ struct slots {
     size_t count, used;
 };
 
-void slots_init(struct slots *slots, size_t count);
+void slots_init(struct slots *slots, size_t count, struct sender *sender);
 void slots_clear(struct slots *slots);
 struct slot *slots_take(struct slots *slots); /* NULL: none is free */
 void slots_give(struct slots *slots, struct slot *slot);

@@ -238,6 +238,19 @@ def test_outcomes_wait_while_Redis_is_away_and_nothing_is_taken_meanwhile():
         flow.expect_sum(stand, 50)
 
 
+def test_a_worker_whose_Redis_never_comes_back_ends_after_its_drain_and_says_how_many_outcomes_are_lost():
+    with Stand() as stand:
+        sandbox = stand.sandbox("--latency", "300ms")
+        push(stand, *messages(30))
+        worker = stand.worker("--threads", "1", "--in-flight", "10", "--drain", "1s")
+        wait_until(lambda: sandbox.summary()["requests"] >= 10, "the first requests")
+        stand.redis.stop()
+        wait_until(lambda: sandbox.summary()["accepted"] >= 10, "the first messages to be accepted")
+        worker.wait_for("Redis is away", 10)
+        equal(worker.terminate(), 1, "exit status")
+        assert 'their messages stay in flight","count":10}' in worker.log(), worker.log()
+
+
 def test_Redis_paused_for_a_while_makes_no_transfer_time_out():
     with Stand() as stand:
         sandbox = stand.sandbox("--latency", "20ms")
