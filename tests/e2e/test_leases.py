@@ -153,8 +153,7 @@ def test_a_worker_stopped_past_its_lease_records_late_answers_and_pending_resend
         wait_count(stand, "redelivered", 16)
         a.cont()
         wait_count(stand, "late", 16)
-        sandbox.config(faults={"503": 0})
-        wait_count(stand, "withdrawn", 16, seconds=60)
+        wait_count(stand, "withdrawn", 16, seconds=60)  # the faults stay: one resend may be on its way
         equal(sandbox.summary()["duplicates"], 0, "duplicates")
         equal(flow.expect_sum(stand, 16)["sent"], 16, "sent")
         expect_balance(stand, 16)
@@ -173,8 +172,7 @@ def test_a_worker_cut_off_from_Redis_past_its_lease_records_its_late_answers_whe
         wait_count(stand, "redelivered", 16)
         line.set(proxy.OPEN)
         wait_count(stand, "late", 16)
-        sandbox.config(faults={"503": 0})
-        wait_count(stand, "withdrawn", 16, seconds=60)
+        wait_count(stand, "withdrawn", 16, seconds=60)  # the faults stay: one resend may be on its way
         equal(sandbox.summary()["duplicates"], 0, "duplicates")
         expect_balance(stand, 16)
         equal(a.terminate(), 0, "exit status")
