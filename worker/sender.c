@@ -164,7 +164,7 @@ static int64_t wait_ms(const struct sender *sender)
 {
     int64_t now_ms = clock_mono_ms(), at_ms = now_ms + IDLE_MS, store_ms = store_wait_ms(sender->store);
 
-    if (settler_has_some(&sender->settler)) /* a reserve was answered at the end of this turn */
+    if (settler_has_ready(&sender->settler)) /* Redis has answered at the end of this turn */
         return 0;
     if (!sender->is_asking && sender->next_take_ms > now_ms && sender->next_take_ms < at_ms)
         at_ms = sender->next_take_ms;
@@ -188,7 +188,7 @@ static void turn(struct sender *sender)
     http_pump(sender->http);
     while (http_next(sender->http, &result))
         attempt_finish(sender, &result);
-    settler_flush(&sender->settler);
+    settler_flush(&sender->settler, atomic_load(&sender->crew->is_stopping));
     take_more(sender);
     (void)store_pump(sender->store, NULL);
     go_to_bed(sender);

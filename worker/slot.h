@@ -18,6 +18,7 @@ struct slot {
     struct envelope envelope;
     uint64_t id_hash;
     bool is_new;                      /* nobody had counted it as accepted */
+    enum store_move move;             /* on its way to Redis: its outcome */
     int64_t granted_ms;               /* monotonic; when its grant was asked for */
     int64_t margin_ms, life_ms;       /* of the grant: see grant.h */
     char person[CHANNEL_PERSON_SIZE]; /* as in the suppression set; "" for a conversation */
