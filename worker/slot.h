@@ -1,5 +1,5 @@
 /* A slot: one message in the hands of a sender, from the reserve that brought it to Redis' answer that it is settled.
- * Slots are made once; their buffers are used again. */
+ * Slots are made as they are needed; their buffers are used again. */
 #ifndef HERALD_WORKER_SLOT_H
 #define HERALD_WORKER_SLOT_H
 
@@ -38,9 +38,10 @@ struct slot {
 };
 
 struct slots {
-    struct slot *all;
+    struct sender *sender;
+    struct slot *all; /* memory of those never used stays the system's */
     struct slot *free;
-    size_t count, used;
+    size_t count, made, used;
 };
 
 void slots_init(struct slots *slots, size_t count, struct sender *sender);
