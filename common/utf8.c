@@ -5,6 +5,19 @@
 /* The lowest code point that needs a sequence of this many bytes: anything below it is an overlong form. */
 static const int32_t lowest[] = {[1] = 0x0, [2] = 0x80, [3] = 0x800, [4] = 0x10000};
 
+#define EIGHT sizeof(uint64_t)
+
+/* Whether eight bytes from here on are ASCII, as most are. */
+static bool are_ascii(const char *data, size_t len)
+{
+    uint64_t bytes;
+
+    if (len < EIGHT)
+        return false;
+    memcpy(&bytes, data, EIGHT);
+    return (bytes & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static size_t sequence_length(unsigned char first)
 {
     if (first < 0x80)
@@ -41,6 +54,16 @@ int32_t utf8_decode(const char *data, size_t len, size_t *ret_size)
     return point;
 }
 
+size_t utf8_encode(int32_t point, char out[UTF8_MAX])
+{
+    size_t size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+
+    for (size_t i = size - 1; i > 0; i--, point >>= 6)
+        out[i] = (char)(0x80 | (point & 0x3f));
+    out[0] = (char)(size == 1 ? point : point | (0xf00 >> size & 0xff));
+    return size;
+}
+
 size_t utf8_valid_prefix(const char *data, size_t len)
 {
     size_t at = 0;
@@ -49,7 +72,7 @@ size_t utf8_valid_prefix(const char *data, size_t len)
         size_t size;
 
         if ((unsigned char)data[at] < 0x80) {
-            at++;
+            at += are_ascii(data + at, len - at) ? EIGHT : 1;
             continue;
         }
         if (utf8_decode(data + at, len - at, &size) < 0)
@@ -69,9 +92,12 @@ size_t utf8_utf16_units(const char *data, size_t len)
     size_t units = 0;
 
     for (size_t at = 0, size; at < len; at += size) {
-        int32_t point = utf8_decode(data + at, len - at, &size);
-
-        units += point >= 0x10000 ? 2 : 1;
+        if (are_ascii(data + at, len - at)) {
+            size = EIGHT;
+            units += EIGHT;
+        } else {
+            units += utf8_decode(data + at, len - at, &size) >= 0x10000 ? 2 : 1;
+        }
     }
     return units;
 }
