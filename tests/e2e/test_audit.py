@@ -189,9 +189,10 @@ def test_every_kind_of_entry_is_what_the_schema_says_and_says_who_did_it():
                                                ("gateway", None, 1), ("gateway", "uploaded", 2)], key=str), "who enqueued what")
         equal({entry["actor"] for entry in entries if entry["what"] in ("attempt", "bury")} - {"worker:other"}, {"worker:w-1"}, "workers")
         reaped = {entry["id"]: entry for entry in entries if entry["what"] == "reap"}
-        equal({name: (entry["worker"], entry["outcome"], entry.get("campaign"), entry["channel"], entry["to"])
+        equal({name: (entry["actor"], entry["worker"], entry["outcome"], entry.get("campaign"), entry["channel"], entry["to"])
                for name, entry in reaped.items()},
-              {"m21": ("lost", "redelivered", "autumn", "sms", "131******21"), "m22": ("lost", "dead", None, "sms", "131******22")}, "reaps")
+              {"m21": ("worker:other", "lost", "redelivered", "autumn", "sms", "131******21"),
+               "m22": ("worker:other", "lost", "dead", None, "sms", "131******22")}, "reaps")
         equal([entry.get("suppressed", False) for entry in entries if entry["what"] == "receipt"], [False, False, True], "suppressions")
         texts = json.dumps(entries)
         assert "Hello" not in texts and "3175550191" not in texts and flow.number(1) not in texts, "a text or an address"
