@@ -102,6 +102,7 @@ struct envelope_draft {
     enum on_unknown on_unknown;
     int64_t accepted_at_ms, send_at_ms, expires_at_ms;
     const char *callback_url; /* NULL: none */
+    const char *traceparent;  /* NULL: none */
     const char *labels_json;  /* an object, or NULL */
     struct span origin;
 };
