@@ -252,6 +252,7 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
 {
     const struct settings *settings = crew->settings;
     struct housekeeping *keeping = mem_zalloc(1, sizeof(*keeping));
+    char actor[AUDIT_ACTOR_MAX + 1];
     const struct http_config http = {
         .ca_file = settings->ca_file,
         .timeout_ms = settings->timeout_ms,
@@ -275,6 +276,8 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
     }
     keeping->metrics = metrics_join(crew->metrics);
     store_set_metrics(keeping->store, keeping->metrics);
+    (void)snprintf(actor, sizeof(actor), "worker:%s", crew->worker_id);
+    store_set_actor(keeping->store, actor); /* who reaps */
     store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                             .audit_max = settings->audit_max,
                                                             .audit_stops = settings_audit_stops(settings),
