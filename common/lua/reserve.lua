@@ -66,7 +66,7 @@ if #taken == 0 then return broken or answer end
 local flight, grants = {}, {}
 local used_until = int(now + margin_ms)
 for i, envelope in ipairs(taken) do
-  local ticket = string.format('%s%d', prefix, first + i - 1) -- a number joined to a text would be printed as a fraction
+  local ticket = prefix .. (first + i - 1)
   flight[#flight + 1] = ticket
   flight[#flight + 1] = letters[i] .. envelope
   grants[#grants + 1] = used_until
