@@ -42,7 +42,7 @@ static int choose_route(struct personaliser *p, struct reason *why)
     p->channel = channel_find(span_of(channel));
     if (!name) /* the real API, but for the one channel that it does not have */
         name = p->channel == CHANNEL_FACEBOOK ? "messaging" : "agentless";
-    p->route = route_find(name);
+    p->route = route_find(span_of(name));
     if (!p->route || !p->route->write) {
         reason_set(why, "template: route `%.40s`: a campaign goes by agentless or messaging", name);
         return ERR_INVALID;

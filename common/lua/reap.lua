@@ -9,7 +9,7 @@ expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('XLEN', 'audit')
 expect('HLEN', 'counts')
-local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6])), wall_ms()
+local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6]))
 pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
 -- As common/mask.h does, and more careful: of what is no number nothing is shown.
