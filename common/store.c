@@ -18,8 +18,7 @@
 #define RECONNECT_FIRST_MS         50
 #define RECONNECT_MAX_MS           2000
 #define CONNECT_PATIENCE_MS        5000
-#define FROZEN_PATIENCE            6                   /* times the patience for one that is away: slow is not away */
-#define REQUEST_MAX                ((size_t)512 << 20) /* what Redis takes as one argument */
+#define FROZEN_PATIENCE            6 /* times the patience for one that is away: slow is not away */
 
 #define DECLARE_TEXT(upper, lower) extern const char lua_##lower[];
 STORE_SCRIPTS(DECLARE_TEXT)
@@ -220,7 +219,7 @@ static struct request *request_new(struct store *store, int script, bool must_ar
     request->script = script;
     request->must_arrive = must_arrive;
     request->done = done;
-    buf_init(&request->bytes, REQUEST_MAX);
+    buf_init(&request->bytes, STORE_ARGUMENT_MAX);
     return request;
 }
 
@@ -278,7 +277,7 @@ static void append_request(struct store *store, const struct request *request)
     char digits[BUF_DIGITS];
     struct buf head;
 
-    buf_init(&head, REQUEST_MAX);
+    buf_init(&head, STORE_ARGUMENT_MAX);
     buf_add(&head, "*", 1);
     buf_add(&head, digits, buf_digits((int64_t)(request->argc + (script ? 2 : 0)), digits));
     buf_add(&head, "\r\n", 2);
