@@ -8,6 +8,7 @@
 #include "common/mem.h"
 
 #define BUF_FIRST 256
+#define BUF_BRIEF 128
 
 void buf_init(struct buf *buf, size_t max)
 {
@@ -129,23 +130,33 @@ void buf_member_int(struct buf *buf, const char *key, int64_t number)
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
+    char brief[BUF_BRIEF]; /* most are: what does not fit is formatted again where there is room */
     va_list args;
     int len;
 
     va_start(args, format);
-    len = vsnprintf(NULL, 0, format, args);
+    len = vsnprintf(brief, sizeof(brief), format, args);
     va_end(args);
     if (len < 0 || !make_room(buf, (size_t)len)) {
         buf->overflow = true;
         return;
     }
-    va_start(args, format);
-    (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args); /* room was made for exactly this */
-    va_end(args);
+    if ((size_t)len < sizeof(brief)) {
+        memcpy(buf->data + buf->len, brief, (size_t)len + 1);
+    } else {
+        va_start(args, format);
+        (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args); /* room was made for exactly this */
+        va_end(args);
+    }
     buf->len += (size_t)len;
 }
 
-/* What a byte becomes inside a JSON string: itself (0), a short escape (its letter) or \u00XX ('u'). */
+static bool is_itself_in_json(unsigned char c)
+{
+    return c >= ' ' && c != '"' && c != '\\' && c != 0x7f;
+}
+
+/* What another byte becomes inside a JSON string: a short escape (its letter) or \u00XX ('u'). */
 static char escape_of(unsigned char c)
 {
     switch (c) {
@@ -160,7 +171,7 @@ static char escape_of(unsigned char c)
     case '\t':
         return 't';
     default:
-        return c < 0x20 || c == 0x7f ? 'u' : 0;
+        return 'u';
     }
 }
 
@@ -170,12 +181,12 @@ void buf_json(struct buf *buf, const char *data, size_t len)
 
     buf_char(buf, '"');
     for (size_t i = 0; i < len; i++) {
-        char escape = escape_of((unsigned char)data[i]);
-        char code[8];
+        char code[8], escape;
         int code_len;
 
-        if (!escape)
+        if (is_itself_in_json((unsigned char)data[i]))
             continue;
+        escape = escape_of((unsigned char)data[i]);
         buf_add(buf, data + from, i - from);
         from = i + 1;
         code_len = escape == 'u' ? snprintf(code, sizeof(code), "\\u%04x", (unsigned char)data[i])
