@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_plain.h"
 #include "common/mem.h"
 
 #define BUF_FIRST 256
@@ -73,7 +74,10 @@ void buf_text(struct buf *buf, const char *text)
 
 void buf_char(struct buf *buf, char c)
 {
-    buf_add(buf, &c, 1);
+    if (!make_room(buf, 1))
+        return;
+    buf->data[buf->len++] = c;
+    buf->data[buf->len] = '\0';
 }
 
 /* By hand, because these are written for every message, and printf reads its format each time. */
@@ -104,9 +108,15 @@ void buf_int(struct buf *buf, int64_t number)
 
 static void add_key(struct buf *buf, const char *key)
 {
-    buf_add(buf, ",\"", 2);
-    buf_text(buf, key);
-    buf_add(buf, "\":", 2);
+    size_t len = strlen(key);
+
+    if (!make_room(buf, len + 4))
+        return;
+    buf->data[buf->len] = ',';
+    buf->data[buf->len + 1] = '"';
+    memcpy(buf->data + buf->len + 2, key, len);
+    memcpy(buf->data + buf->len + 2 + len, "\":", 3);
+    buf->len += len + 4;
 }
 
 void buf_member(struct buf *buf, const char *key, const char *data, size_t len)
@@ -151,11 +161,6 @@ void buf_printf(struct buf *buf, const char *format, ...)
     buf->len += (size_t)len;
 }
 
-static bool is_itself_in_json(unsigned char c)
-{
-    return c >= ' ' && c != '"' && c != '\\' && c != 0x7f;
-}
-
 /* What another byte becomes inside a JSON string: a short escape (its letter) or \u00XX ('u'). */
 static char escape_of(unsigned char c)
 {
@@ -180,13 +185,11 @@ void buf_json(struct buf *buf, const char *data, size_t len)
     size_t from = 0;
 
     buf_char(buf, '"');
-    for (size_t i = 0; i < len; i++) {
-        char code[8], escape;
+    for (size_t i = json_plain_length(data, len); i < len; i += 1 + json_plain_length(data + i + 1, len - i - 1)) {
+        char escape = escape_of((unsigned char)data[i]);
+        char code[8];
         int code_len;
 
-        if (is_itself_in_json((unsigned char)data[i]))
-            continue;
-        escape = escape_of((unsigned char)data[i]);
         buf_add(buf, data + from, i - from);
         from = i + 1;
         code_len = escape == 'u' ? snprintf(code, sizeof(code), "\\u%04x", (unsigned char)data[i])

@@ -41,6 +41,16 @@ int32_t utf8_decode(const char *data, size_t len, size_t *ret_size)
     return point;
 }
 
+size_t utf8_encode(int32_t point, char out[UTF8_MAX])
+{
+    size_t size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+
+    for (size_t i = size - 1; i > 0; i--, point >>= 6)
+        out[i] = (char)(0x80 | (point & 0x3f));
+    out[0] = (char)(size == 1 ? point : point | (0xf00 >> size & 0xff));
+    return size;
+}
+
 /* How many bytes are ASCII before the first that is not: by eights, since most texts are little else. */
 static size_t ascii_prefix(const char *data, size_t len)
 {
