@@ -138,11 +138,8 @@ static void write_instant(struct buf *out, const char *key, int64_t ms)
         buf_member_int(out, key, ms);
 }
 
-void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out)
+void envelope_draft_common(const struct envelope_draft *draft, struct buf *out)
 {
-    buf_text(out, "{\"v\":");
-    buf_int(out, ENVELOPE_VERSION);
-    buf_member_text(out, "id", draft->id);
     buf_member_text(out, "route", draft->route->name);
     buf_member_text(out, "campaign", draft->campaign);
     if (draft->priority != PRIORITY_NORMAL)
@@ -161,11 +158,22 @@ void envelope_draft_write(const struct envelope_draft *draft, const struct conte
         buf_text(out, ",\"origin\":");
         buf_json(out, draft->origin.data, draft->origin.len);
     }
-    buf_text(out, ",\"payload\":");
+    buf_text(out, ",\"herald\":{\"accepted_at\":");
+    buf_int(out, draft->accepted_at_ms);
+    buf_text(out, "},\"payload\":");
+}
+
+void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out)
+{
+    buf_text(out, "{\"v\":");
+    buf_int(out, ENVELOPE_VERSION);
+    buf_member_text(out, "id", draft->id);
+    if (draft->common.data)
+        buf_add(out, draft->common.data, draft->common.len);
+    else
+        envelope_draft_common(draft, out);
     draft->route->write(content, out);
     if (draft->route == &route_agentless && content->consent == CONSENT_GIVEN)
         buf_text(out, ",\"metadata\":{\"consentVerified\":true}");
-    buf_text(out, ",\"herald\":{\"accepted_at\":");
-    buf_int(out, draft->accepted_at_ms);
-    buf_text(out, "}}");
+    buf_char(out, '}');
 }

@@ -71,13 +71,19 @@ static struct sms_cost cost_of_ucs2(const char *text, size_t len)
     return tally_cost(&tally, SMS_UCS2);
 }
 
-/* Of the character at `text`; 0: GSM-7 does not have it. */
-static size_t septets_at(const char *text, size_t len, size_t *ret_size)
+/* Takes the character at `*at`; its septets, 0 when GSM-7 does not have it. */
+static inline size_t take_septets(const char *text, size_t len, size_t *at)
 {
-    unsigned char first = (unsigned char)text[0];
+    unsigned char first = (unsigned char)text[*at];
+    size_t size, septets;
 
-    *ret_size = 1;
-    return septets_of(first < 0x80 ? first : utf8_decode(text, len, ret_size));
+    if (first < 0x80) { /* for most texts, all of it */
+        (*at)++;
+        return table[first >> 4][first & 15] & 3;
+    }
+    septets = septets_of(utf8_decode(text + *at, len - *at, &size));
+    *at += size;
+    return septets;
 }
 
 struct sms_cost sms_cost(const char *text, size_t len)
@@ -85,8 +91,8 @@ struct sms_cost sms_cost(const char *text, size_t len)
     struct tally tally = {.part = SMS_GSM7_PART};
     size_t units = 0;
 
-    for (size_t at = 0, size; at < len; at += size) {
-        size_t septets = septets_at(text + at, len - at, &size);
+    for (size_t at = 0; at < len;) {
+        size_t septets = take_septets(text, len, &at);
 
         if (septets == 0)
             return cost_of_ucs2(text, len); /* one character that GSM-7 lacks makes the whole text UCS-2 */
@@ -94,8 +100,8 @@ struct sms_cost sms_cost(const char *text, size_t len)
     }
     if (units <= SMS_GSM7_SINGLE) /* as most are; nothing is divided then */
         return (struct sms_cost){.encoding = SMS_GSM7, .units = units, .segments = units > 0};
-    for (size_t at = 0, size; at < len; at += size)
-        tally_add(&tally, septets_at(text + at, len - at, &size));
+    for (size_t at = 0; at < len;)
+        tally_add(&tally, take_septets(text, len, &at));
     return tally_cost(&tally, SMS_GSM7);
 }
 
