@@ -87,7 +87,10 @@ typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueu
 /* Who puts messages in or takes them back from now on, for the audit: written in the step that does it. "" (as at the
  * start): nobody is named, and what was put in has no entry. */
 void store_set_actor(struct store *store, const char *actor);
-/* At most STORE_BATCH_MAX messages. */
+/* Messages of one step: what it costs beside them is shared, and Redis does nothing else for a millisecond or two. Lua
+ * hands on some 7,900 arguments at most. */
+#define STORE_ENQUEUE_MAX 400
+/* At most STORE_ENQUEUE_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,
                    size_t count, store_enqueued_fn done, void *context);
 
