@@ -1,5 +1,5 @@
 -- Records receipts: each event once, states that only go forward, counters, suppression and the audit. ARGV: keep_ms,
--- dedup_ms, audit_max, report_ms, then for each: 16-byte key of the event, provider's id, state, when in ms or 0, code of a failure,
+-- dedup_ms, audit_max, report_ms, then for each: 14-byte key of the event, provider's id, state, when in ms or 0, code of a failure,
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
