@@ -290,8 +290,8 @@ static void turn(struct lane *lane)
         (void)MHD_run(lane->daemon); /* refuses only daemons that have a thread or were stopped */
         gather_flush(lane->gather);
         (void)store_pump(lane->store, &why); /* its log says what is wrong, and those who ask are told */
-        gather_flush(lane->gather);
     } while (lane->has_resumed);
+    gather_flush(lane->gather); /* after the connections, so that more goes along */
 }
 
 static bool has_ended(const struct lane *lane)
