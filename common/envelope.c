@@ -23,11 +23,6 @@ static bool is_bare_payload(const struct json_value *whole)
     return !value_get(whole, "payload") && !value_get(whole, "v") && route_infer(whole);
 }
 
-const struct json_value *envelope_get(const struct envelope *envelope, const char *name)
-{
-    return envelope->was_bare ? NULL : value_get(json_view_whole(&envelope->view), name);
-}
-
 const struct json_value *envelope_payload(const struct envelope *envelope)
 {
     return envelope->was_bare ? json_view_whole(&envelope->view) : envelope_get(envelope, "payload");
@@ -162,11 +157,12 @@ static int read_count(const struct json_value *herald, const char *key, int64_t 
 
     if (!member)
         return 0;
+    if (value_integer(member, &number) && number >= 0 && number <= max) {
+        *ret = number;
+        return 0;
+    }
     (void)snprintf(field, sizeof(field), "/herald/%s", key);
-    if (!value_integer(member, &number) || number < 0 || number > max)
-        return refuse(why, "field_invalid", field, "must be a whole number from 0 to %lld", (long long)max);
-    *ret = number;
-    return 0;
+    return refuse(why, "field_invalid", field, "must be a whole number from 0 to %lld", (long long)max);
 }
 
 /* Herald's own member; forged ones must at least have the right kinds. */

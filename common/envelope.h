@@ -67,7 +67,10 @@ int envelope_read(struct envelope *ret, const char *data, size_t len, const stru
 void envelope_clear(struct envelope *envelope);
 
 /* As it was read; borrowed. */
-const struct json_value *envelope_get(const struct envelope *envelope, const char *name); /* NULL: absent or null */
+static inline const struct json_value *envelope_get(const struct envelope *envelope, const char *name)
+{
+    return envelope->was_bare ? NULL : value_get(json_view_whole(&envelope->view), name); /* NULL: absent or null */
+}
 const struct json_value *envelope_payload(const struct envelope *envelope);
 
 /* Takes a member out of what was read: it is not written again. A bare payload's are not the envelope's. */
@@ -99,6 +102,7 @@ struct envelope_draft {
     enum on_unknown on_unknown;
     int64_t accepted_at_ms, send_at_ms, expires_at_ms;
     const char *callback_url; /* NULL: none */
+    const char *traceparent;  /* NULL: none */
     const char *labels_json;  /* an object, or NULL */
     struct span origin;
 };

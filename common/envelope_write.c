@@ -159,6 +159,7 @@ void envelope_draft_write(const struct envelope_draft *draft, const struct conte
     write_instant(out, "send_at", draft->send_at_ms);
     write_instant(out, "expires_at", draft->expires_at_ms);
     write_text(out, "callback_url", draft->callback_url);
+    write_text(out, "traceparent", draft->traceparent);
     if (draft->labels_json) {
         buf_text(out, ",\"labels\":");
         buf_text(out, draft->labels_json);

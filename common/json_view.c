@@ -150,7 +150,9 @@ static bool take_text(struct reader *reader, struct span *ret)
 /* A name and the colon. Names have no NUL: a tree would end them there. */
 static bool take_name(struct reader *reader, struct span *ret)
 {
-    if (!take_text(reader, ret) || memchr(ret->data, '\0', ret->len))
+    if (!take_text(reader, ret))
+        return false;
+    if (ret->data > reader->end && memchr(ret->data, '\0', ret->len)) /* there are those that had escapes */
         return false;
     skip_blanks(reader);
     if (!take(reader, ':'))
@@ -247,10 +249,12 @@ static bool take_value(struct reader *reader, struct span name)
 /* Whether two members may have one name. */
 static bool may_repeat(const struct json_value *object)
 {
+    const struct json_value *end = object + object->size;
+
     if (object->count > COMPARED_MAX)
         return true;
-    for (const struct json_value *a = value_first(object); a; a = value_next(object, a)) {
-        for (const struct json_value *b = value_next(object, a); b; b = value_next(object, b)) {
+    for (const struct json_value *a = object + 1; a < end; a += a->size) {
+        for (const struct json_value *b = a + a->size; b < end; b += b->size) {
             if (a->name.len == b->name.len && memcmp(a->name.data, b->name.data, a->name.len) == 0)
                 return true;
         }

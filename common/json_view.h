@@ -38,13 +38,19 @@ void json_view_remove(struct json_view *view, const struct json_value *object, c
 
 /* Questions; what they answer is borrowed from the view, and no NUL follows a text. */
 enum json_kind value_kind(const struct json_value *value);
-const struct json_value *value_get(const struct json_value *object, const char *name); /* NULL: absent or null */
-struct span value_text(const struct json_value *value);                                /* absent unless text */
-struct span value_get_text(const struct json_value *object, const char *name);         /* and without a NUL inside */
-bool value_integer(const struct json_value *value, int64_t *ret);                      /* false unless a whole number */
+const struct json_value *value_find(const struct json_value *object, struct span name); /* NULL: absent or null */
+struct span value_text(const struct json_value *value);                                 /* absent unless text */
+struct span value_get_text(const struct json_value *object, const char *name);          /* and without a NUL inside */
+bool value_integer(const struct json_value *value, int64_t *ret); /* false unless a whole number */
 bool value_is_true(const struct json_value *value);
 size_t value_count(const struct json_value *list);  /* 0 unless a list */
 size_t value_depth(const struct json_value *value); /* 1 for a value without others in it */
+
+/* As value_find; here, so that the length of a name that is written out costs nothing. */
+static inline const struct json_value *value_get(const struct json_value *object, const char *name)
+{
+    return value_find(object, span_of(name));
+}
 
 /* What is right below a list or an object, in its order: NULL at the end. Null ones are JSON_NULL here. */
 const struct json_value *value_first(const struct json_value *parent);

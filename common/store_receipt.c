@@ -127,13 +127,11 @@ static void on_message(struct request *request, const struct redis_reply *reply)
 
 void store_read_message(struct store *store, const char *id, store_message_fn done, void *context)
 {
-    struct request *request = request_command(store, "HGETALL", on_message);
-    char name[ID_MAX + 16];
+    struct request *request = request_script(store, SCRIPT_MESSAGE, false, on_message);
 
     request->call.informed = done;
     request->context = context;
     request->is_fleeting = true;
-    (void)snprintf(name, sizeof(name), "message:%.*s", ID_MAX, id); /* fits; what is longer is nobody's id */
-    request_key(request, name);
+    request_text(request, id);
     request_submit(request);
 }

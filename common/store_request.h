@@ -52,6 +52,7 @@ struct script {
     X(POLLED, polled)                                                                                                  \
     X(GRANT, grant)                                                                                                    \
     X(DEAD_SETTLE, dead_settle)                                                                                        \
+    X(MESSAGE, message)                                                                                                \
     X(AUDIT_CLAIM, audit_claim)                                                                                        \
     X(AUDIT_READ, audit_read)                                                                                          \
     X(AUDIT_DONE, audit_done)                                                                                          \

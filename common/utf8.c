@@ -5,19 +5,6 @@
 /* The lowest code point that needs a sequence of this many bytes: anything below it is an overlong form. */
 static const int32_t lowest[] = {[1] = 0x0, [2] = 0x80, [3] = 0x800, [4] = 0x10000};
 
-#define EIGHT sizeof(uint64_t)
-
-/* Whether eight bytes from here on are ASCII, as most are. */
-static bool are_ascii(const char *data, size_t len)
-{
-    uint64_t bytes;
-
-    if (len < EIGHT)
-        return false;
-    memcpy(&bytes, data, EIGHT);
-    return (bytes & UINT64_C(0x8080808080808080)) == 0;
-}
-
 static size_t sequence_length(unsigned char first)
 {
     if (first < 0x80)
@@ -64,20 +51,29 @@ size_t utf8_encode(int32_t point, char out[UTF8_MAX])
     return size;
 }
 
-size_t utf8_valid_prefix(const char *data, size_t len)
+/* How many bytes are ASCII before the first that is not: by eights, since most texts are little else. */
+static size_t ascii_prefix(const char *data, size_t len)
 {
     size_t at = 0;
+    uint64_t eight;
 
-    while (at < len) {
-        size_t size;
-
-        if ((unsigned char)data[at] < 0x80) {
-            at += are_ascii(data + at, len - at) ? EIGHT : 1;
-            continue;
-        }
-        if (utf8_decode(data + at, len - at, &size) < 0)
+    for (; len - at >= sizeof(eight); at += sizeof(eight)) {
+        memcpy(&eight, data + at, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080))
             break;
+    }
+    while (at < len && (unsigned char)data[at] < 0x80)
+        at++;
+    return at;
+}
+
+size_t utf8_valid_prefix(const char *data, size_t len)
+{
+    size_t at = ascii_prefix(data, len), size;
+
+    while (at < len && utf8_decode(data + at, len - at, &size) >= 0) {
         at += size;
+        at += ascii_prefix(data + at, len - at);
     }
     return at;
 }
@@ -89,15 +85,12 @@ bool utf8_is_valid(const char *data, size_t len)
 
 size_t utf8_utf16_units(const char *data, size_t len)
 {
-    size_t units = 0;
+    size_t at = ascii_prefix(data, len), units = at, size, run;
 
-    for (size_t at = 0, size; at < len; at += size) {
-        if (are_ascii(data + at, len - at)) {
-            size = EIGHT;
-            units += EIGHT;
-        } else {
-            units += utf8_decode(data + at, len - at, &size) >= 0x10000 ? 2 : 1;
-        }
+    for (; at < len; at += size + run) {
+        units += utf8_decode(data + at, len - at, &size) >= 0x10000 ? 2 : 1;
+        run = ascii_prefix(data + at + size, len - at - size);
+        units += run;
     }
     return units;
 }

@@ -334,6 +334,7 @@ void personaliser_write(struct personaliser *p, const struct personal *personal,
                              ? (p->config.send_at_ms ? p->config.send_at_ms : p->config.now_ms) + p->expires_after_ms
                              : 0,
         .callback_url = callback_url ? callback_url : p->config.callback_url,
+        .traceparent = p->config.traceparent,
         .labels_json = p->labels.len ? p->labels.data : NULL,
         .origin = span_of(template_field(t, TEMPLATE_ORIGIN)),
     };
