@@ -39,6 +39,7 @@ struct script {
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
     X(RECEIPT, receipt)                                                                                                \
+    X(MESSAGE, message)                                                                                                \
     X(SUPPRESS, suppress)                                                                                              \
     X(DEAD_TAKE, dead_take)                                                                                            \
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
