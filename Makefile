@@ -122,7 +122,7 @@ cppcheck: ## static analysis
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 10
 FUZZ_FLAGS := -std=c11 -g -O1 -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(COMMON) $(PRODUCER) $(GATEWAY) $(WORKER) $(BUILD)/gen/lua_scripts.c)
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/obj/%.o,$(COMMON) $(PRODUCER) $(GATEWAY) $(WORKER) tests/lib/json_twin.c $(BUILD)/gen/lua_scripts.c)
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC    $@')

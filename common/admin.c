@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "common/org_metrics.h"
 #include "common/process_metrics.h"
+#include "common/store_gauges.h"
 
 #define AUTO_ADDRESS "127.0.0.1:9464"
 #define FRESH_MS     1000  /* an answer of Redis is good for so long */
@@ -55,7 +56,7 @@ static void on_gauged(void *context, enum store_gauged gauged, const struct stor
 /* Whether it is known how Redis is: asks when that is too long ago. */
 static bool has_looked(struct admin *admin)
 {
-    const struct admin_config *config = &admin->config;
+    struct rate rate = admin->config.rate(admin->config.context);
     int64_t now_ms = clock_mono_ms();
 
     admin->looked_ms = now_ms;
@@ -65,7 +66,7 @@ static bool has_looked(struct admin *admin)
     if (!admin->is_asking) {
         admin->is_asking = true;
         admin->asked_ms = now_ms;
-        store_ask_gauges(admin->store, config->window_ms ? config->window_ms(config->context) : 0, on_gauged, admin);
+        store_ask_gauges(admin->store, rate.limit > 0 ? rate.window_ms : 0, on_gauged, admin);
     }
     return false;
 }
@@ -130,6 +131,7 @@ static int answer_ready(void *context, bool is_last, struct buf *body)
 static int answer_metrics(void *context, bool is_last, struct buf *body)
 {
     struct admin *admin = context;
+    struct rate rate = admin->config.rate(admin->config.context);
     bool has_answer = has_looked(admin), is_known;
     struct metrics_scrape *scrape;
 
@@ -140,12 +142,14 @@ static int answer_metrics(void *context, bool is_last, struct buf *body)
     metrics_set(scrape, METRIC_REDIS_UP, redis_problem(admin, has_answer) == NULL, 0);
     metrics_set(scrape, METRIC_BUILD, 1, 0);
     metrics_set(scrape, METRIC_AUDIT_LIMIT, (double)admin->settings->audit_max, 0);
+    if (rate.limit > 0)
+        metrics_set(scrape, METRIC_WINDOW_LIMIT, (double)rate.limit, 0);
     for (size_t i = 0; i <= LOG_LEVEL_DEBUG; i++)
         metrics_set(scrape, METRIC_LOG_LINES, (double)log_lines((enum log_level)i), i);
     process_metrics_set(scrape);
     if (is_known)
-        org_metrics_set(&admin->org, &admin->gauges, clock_mono_ms(), scrape);
-    admin->config.measure(admin->config.context, is_known ? &admin->gauges : NULL, scrape);
+        org_metrics_set(&admin->org, &admin->gauges, rate.limit, clock_mono_ms(), scrape);
+    admin->config.measure(admin->config.context, scrape);
     metrics_write(scrape, body);
     metrics_end(scrape);
     return 200;

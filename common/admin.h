@@ -13,7 +13,6 @@
 #include "common/metrics.h"
 #include "common/reason.h"
 #include "common/settings.h"
-#include "common/store_gauges.h"
 
 struct admin;
 
@@ -28,9 +27,8 @@ struct admin_config {
     size_t check_count;
     bool (*is_alive)(void *context, int64_t now_ms); /* monotonic */
     struct metrics *metrics;
-    int64_t (*window_ms)(void *context); /* of the rate in force; 0: unlimited. NULL: it has none */
-    /* Sets what the program knows; NULL without an answer of Redis. */
-    void (*measure)(void *context, const struct store_gauges *gauges, struct metrics_scrape *scrape);
+    struct rate (*rate)(void *context);                            /* the one in force */
+    void (*measure)(void *context, struct metrics_scrape *scrape); /* sets what the program alone knows */
     void *context;
 };
 

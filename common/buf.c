@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_plain.h"
 #include "common/mem.h"
 
 #define BUF_FIRST 256
@@ -72,7 +73,10 @@ void buf_text(struct buf *buf, const char *text)
 
 void buf_char(struct buf *buf, char c)
 {
-    buf_add(buf, &c, 1);
+    if (!make_room(buf, 1))
+        return;
+    buf->data[buf->len++] = c;
+    buf->data[buf->len] = '\0';
 }
 
 /* By hand, because these are written for every message, and printf reads its format each time. */
@@ -103,9 +107,15 @@ void buf_int(struct buf *buf, int64_t number)
 
 static void add_key(struct buf *buf, const char *key)
 {
-    buf_add(buf, ",\"", 2);
-    buf_text(buf, key);
-    buf_add(buf, "\":", 2);
+    size_t len = strlen(key);
+
+    if (!make_room(buf, len + 4))
+        return;
+    buf->data[buf->len] = ',';
+    buf->data[buf->len + 1] = '"';
+    memcpy(buf->data + buf->len + 2, key, len);
+    memcpy(buf->data + buf->len + 2 + len, "\":", 3);
+    buf->len += len + 4;
 }
 
 void buf_member(struct buf *buf, const char *key, const char *data, size_t len)
@@ -169,7 +179,7 @@ void buf_json(struct buf *buf, const char *data, size_t len)
     size_t from = 0;
 
     buf_char(buf, '"');
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = json_plain_length(data, len); i < len; i += 1 + json_plain_length(data + i + 1, len - i - 1)) {
         char escape = escape_of((unsigned char)data[i]);
         char code[8];
         int code_len;

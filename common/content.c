@@ -6,8 +6,9 @@
 
 static bool has_placeholder(struct span text)
 {
-    const char *open = text.len ? memmem(text.data, text.len, "{{", 2) : NULL;
+    const char *open = text.len ? memchr(text.data, '{', text.len) : NULL; /* most texts have none */
 
+    open = open ? memmem(open, text.len - (size_t)(open - text.data), "{{", 2) : NULL;
     return open && memmem(open, text.len - (size_t)(open - text.data), "}}", 2);
 }
 

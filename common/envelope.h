@@ -7,7 +7,7 @@
 #include "common/callback_url.h"
 #include "common/content.h"
 #include "common/ids.h"
-#include "common/json.h"
+#include "common/json_view.h"
 #include "common/refusal.h"
 #include "common/route.h"
 #include "common/trace.h"
@@ -37,18 +37,19 @@ struct progress_state {
 };
 
 struct envelope {
-    struct json *json; /* the whole, as it will be written again; owned */
-    char id[ID_SIZE];  /* given when absent */
-    bool has_own_id;   /* it came with the message */
-    bool was_bare;     /* it came as a payload alone: its fields are not under /payload */
+    struct json_view view; /* what was read; owned */
+    struct json *own;      /* the member `herald` as it will be written; NULL: as it was read; owned */
+    char id[ID_SIZE];      /* given when absent */
+    bool has_own_id;       /* it came with the message */
+    bool was_bare;         /* it came as a payload alone: its fields are not under /payload */
     char campaign[ENVELOPE_NAME_MAX + 1];
     const struct route *route; /* NULL when the envelope was refused before it was known */
     enum priority priority;
     enum on_unknown on_unknown;
     int64_t send_at_ms, expires_at_ms; /* 0: none */
-    struct span callback_url;          /* whom its outcome is told to; absent: nobody; borrows from json */
-    struct span template_name;         /* labels.template; absent: none; borrows from json */
-    struct content content;            /* borrows from json */
+    struct span callback_url;          /* whom its outcome is told to; absent: nobody; borrows from view */
+    struct span template_name;         /* labels.template; absent: none; borrows from view */
+    struct content content;            /* borrows from view */
     struct trace trace;                /* of the request that brought it */
     struct progress_state progress;
 };
@@ -65,6 +66,16 @@ int envelope_read(struct envelope *ret, const char *data, size_t len, const stru
                   int64_t wall_ms, struct refusal *why);
 void envelope_clear(struct envelope *envelope);
 
+/* As it was read; borrowed. */
+static inline const struct json_value *envelope_get(const struct envelope *envelope, const char *name)
+{
+    return envelope->was_bare ? NULL : value_get(json_view_whole(&envelope->view), name); /* NULL: absent or null */
+}
+const struct json_value *envelope_payload(const struct envelope *envelope);
+
+/* Takes a member out of what was read: it is not written again. A bare payload's are not the envelope's. */
+void envelope_remove(struct envelope *envelope, const char *name);
+
 /* One attempt, for the history. */
 struct attempt_record {
     int64_t at_ms, latency_ms;
@@ -75,10 +86,12 @@ struct attempt_record {
 };
 void envelope_add_attempt(struct envelope *envelope, const struct attempt_record *record);
 
+/* Whether it is an object that can be carried on: it was read, or refused for what is in it. */
+bool envelope_is_writable(const struct envelope *envelope);
+
 /* Adds the envelope as it now stands (its progress included) to `out`. `ticket` makes it unlike any other. */
 void envelope_write(struct envelope *envelope, const char *ticket, struct buf *out);
-const struct json *envelope_history(const struct envelope *envelope); /* array or NULL; borrowed */
-const struct json *envelope_payload(const struct envelope *envelope); /* borrowed */
+const struct json *envelope_history(struct envelope *envelope); /* array or NULL; borrowed */
 
 /* Producers write envelopes out of values, without a tree in between. The content has been checked. */
 struct envelope_draft {
@@ -89,6 +102,7 @@ struct envelope_draft {
     enum on_unknown on_unknown;
     int64_t accepted_at_ms, send_at_ms, expires_at_ms;
     const char *callback_url; /* NULL: none */
+    const char *traceparent;  /* NULL: none */
     const char *labels_json;  /* an object, or NULL */
     struct span origin;
 };

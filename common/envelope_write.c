@@ -1,6 +1,11 @@
 /* Envelopes as they are written: by a worker that gives one back, by a producer that makes one. */
 #include "common/envelope.h"
 
+bool envelope_is_writable(const struct envelope *envelope)
+{
+    return json_view_whole(&envelope->view) != NULL;
+}
+
 static void set_text(struct json *object, const char *key, const char *text)
 {
     if (text && *text)
@@ -15,16 +20,20 @@ static void set_count(struct json *object, const char *key, int64_t number)
         json_remove(object, key);
 }
 
-/* The member `herald`, made when absent or, in a refused envelope, of the wrong kind. Borrowed. */
+/* The member `herald` as it will be written, made when absent or, in a refused envelope, of the wrong kind. Borrowed.
+ */
 static struct json *own_member(struct envelope *envelope)
 {
-    struct json *own = json_edit(envelope->json, "herald");
+    const struct json_value *read = envelope_get(envelope, "herald");
 
-    if (json_kind(own) == JSON_OBJECT)
-        return own;
-    own = json_new_object();
-    json_set(envelope->json, "herald", own);
-    return own;
+    if (!envelope->own)
+        envelope->own = value_kind(read) == JSON_OBJECT ? value_tree(read) : json_new_object();
+    return envelope->own;
+}
+
+const struct json *envelope_history(struct envelope *envelope)
+{
+    return json_get(own_member(envelope), "history");
 }
 
 void envelope_add_attempt(struct envelope *envelope, const struct attempt_record *record)
@@ -48,6 +57,59 @@ void envelope_add_attempt(struct envelope *envelope, const struct attempt_record
     json_set(own_member(envelope), "history", history);
 }
 
+static void write_id(const struct envelope *envelope, struct buf *out)
+{
+    buf_text(out, "\"id\":");
+    buf_json_text(out, envelope->id);
+}
+
+static void write_own(const struct envelope *envelope, struct buf *out)
+{
+    buf_text(out, "\"herald\":");
+    json_print(envelope->own, out);
+}
+
+/* All that was read, with the id and the member `herald` as they are now in their places, or else behind the rest. */
+static void write_whole(const struct envelope *envelope, struct buf *out)
+{
+    const struct json_value *whole = json_view_whole(&envelope->view);
+    bool has_id = false, has_own = false;
+    const char *comma = "";
+
+    for (const struct json_value *at = value_first(whole); at; at = value_next(whole, at), comma = ",") {
+        bool is_own = span_is(at->name, "herald"), is_id = span_is(at->name, "id");
+
+        buf_text(out, comma);
+        if (is_own)
+            write_own(envelope, out);
+        else if (is_id && at->kind == JSON_NULL)
+            write_id(envelope, out);
+        else
+            value_print_member(at, out);
+        has_own = has_own || is_own;
+        has_id = has_id || is_id;
+    }
+    if (!has_id) {
+        buf_text(out, comma);
+        write_id(envelope, out);
+        comma = ",";
+    }
+    if (!has_own) {
+        buf_text(out, comma);
+        write_own(envelope, out);
+    }
+}
+
+static void write_around_bare(const struct envelope *envelope, struct buf *out)
+{
+    buf_printf(out, "\"v\":%d,\"payload\":", ENVELOPE_VERSION);
+    value_print(json_view_whole(&envelope->view), out);
+    buf_char(out, ',');
+    write_id(envelope, out);
+    buf_char(out, ',');
+    write_own(envelope, out);
+}
+
 void envelope_write(struct envelope *envelope, const char *ticket, struct buf *out)
 {
     const struct progress_state *progress = &envelope->progress;
@@ -62,7 +124,12 @@ void envelope_write(struct envelope *envelope, const char *ticket, struct buf *o
     set_count(own, "deaths", progress->deaths);
     set_count(own, "replayed_at", progress->replayed_at_ms);
     set_text(own, "ticket", ticket);
-    json_print(envelope->json, out);
+    buf_char(out, '{');
+    if (envelope->was_bare)
+        write_around_bare(envelope, out);
+    else
+        write_whole(envelope, out);
+    buf_char(out, '}');
 }
 
 static void write_instant(struct buf *out, const char *key, int64_t ms)
@@ -92,6 +159,7 @@ void envelope_draft_write(const struct envelope_draft *draft, const struct conte
     write_instant(out, "send_at", draft->send_at_ms);
     write_instant(out, "expires_at", draft->expires_at_ms);
     write_text(out, "callback_url", draft->callback_url);
+    write_text(out, "traceparent", draft->traceparent);
     if (draft->labels_json) {
         buf_text(out, ",\"labels\":");
         buf_text(out, draft->labels_json);

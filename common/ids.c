@@ -1,7 +1,6 @@
 #include "common/ids.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 /* Random bytes are fetched from the kernel this many at a time: a system call per id would cost more than the id. */
@@ -52,12 +51,16 @@ void id_new(char out[ID_SIZE], int64_t wall_ms)
     *at = '\0';
 }
 
+static bool is_allowed(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == ':' || c == '-';
+}
+
 bool id_is_valid(const char *text, size_t len)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-";
-
     for (size_t i = 0; i < len && i < ID_MAX; i++) {
-        if (text[i] == '\0' || !strchr(allowed, text[i]))
+        if (!is_allowed(text[i]))
             return false;
     }
     return len > 0 && len <= ID_MAX;

@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "common/json_number.h"
 #include "common/utf8.h"
 
 static struct json_object *raw(const struct json *value)
@@ -20,64 +21,16 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static size_t count_digits(const char *data, size_t len)
-{
-    size_t digits = 0;
-
-    while (digits < len && is_digit(data[digits]))
-        digits++;
-    return digits;
-}
-
-/* The length of the number at `data` (RFC 8259, section 6), 0 if it is none. json-c takes `1.`, `-.5` and `00` and
- * would print them again as they came. */
-static size_t number_length(const char *data, size_t len, bool *ret_is_whole)
-{
-    size_t at = len > 0 && data[0] == '-', digits = count_digits(data + at, len - at);
-
-    *ret_is_whole = true;
-    if (digits == 0 || (digits > 1 && data[at] == '0'))
-        return 0;
-    at += digits;
-    if (at < len && data[at] == '.') {
-        *ret_is_whole = false;
-        digits = count_digits(data + at + 1, len - at - 1);
-        if (digits == 0)
-            return 0;
-        at += 1 + digits;
-    }
-    if (at < len && (data[at] == 'e' || data[at] == 'E')) {
-        *ret_is_whole = false;
-        at++;
-        at += at < len && (data[at] == '+' || data[at] == '-');
-        digits = count_digits(data + at, len - at);
-        if (digits == 0)
-            return 0;
-        at += digits;
-    }
-    return at;
-}
-
-/* Whether a whole number is beyond a signed 64-bit one. */
-static bool is_out_of_range(const char *data, size_t len)
-{
-    bool is_negative = data[0] == '-';
-    const char *largest = is_negative ? "9223372036854775808" : "9223372036854775807";
-    size_t digits = len - is_negative, most = strlen(largest);
-
-    return digits > most || (digits == most && memcmp(data + is_negative, largest, digits) > 0);
-}
-
 static int scan_number(const char *data, size_t len, size_t at, size_t *ret_len, struct reason *why)
 {
     bool is_whole;
-    size_t size = number_length(data + at, len - at, &is_whole);
+    size_t size = json_number_length(data + at, len - at, &is_whole); /* json-c takes `1.`, `-.5` and `00` */
 
     if (size == 0) {
         reason_set(why, "the number at byte %zu is not JSON", at);
         return ERR_INVALID;
     }
-    if (is_whole && is_out_of_range(data + at, size)) {
+    if (is_whole && !json_number_fits(data + at, size)) {
         reason_set(why, "the number at byte %zu is out of range (64 bits)", at);
         return ERR_INVALID;
     }
@@ -294,27 +247,6 @@ size_t json_count(const struct json *array)
     return json_kind(array) == JSON_ARRAY ? json_object_array_length(raw(array)) : 0;
 }
 
-static bool visit_depth(void *context, const char *key, const struct json *value)
-{
-    size_t *deepest = context, depth = json_depth(value);
-
-    (void)key; /* only how deep it goes */
-    if (depth > *deepest)
-        *deepest = depth;
-    return true;
-}
-
-/* Recursion is bounded by JSON_MAX_DEPTH. */
-size_t json_depth(const struct json *value)
-{
-    size_t deepest = 0;
-
-    json_each(value, visit_depth, &deepest);
-    for (size_t i = 0; i < json_count(value); i++)
-        (void)visit_depth(&deepest, NULL, json_at(value, i)); /* always goes on */
-    return deepest + 1;
-}
-
 const struct json *json_at(const struct json *array, size_t index)
 {
     return index < json_count(array) ? wrap(json_object_array_get_idx(raw(array), index)) : NULL;
@@ -360,6 +292,11 @@ struct json *json_new_text(const char *data, size_t len)
 struct json *json_new_integer(int64_t number)
 {
     return must(json_object_new_int64(number));
+}
+
+struct json *json_new_real(const char *text)
+{
+    return must(json_object_new_double_s(strtod(text, NULL), text));
 }
 
 struct json *json_new_bool(bool truth)

@@ -35,7 +35,6 @@ const char *json_get_text(const struct json *object, const char *key);   /* NULL
 bool json_integer(const struct json *value, int64_t *ret);               /* false unless a whole number */
 bool json_is_true(const struct json *value);
 size_t json_count(const struct json *array);                  /* 0 unless an array */
-size_t json_depth(const struct json *value);                  /* 1 for a value without others in it */
 struct json *json_edit(struct json *object, const char *key); /* as json_get, of a value that is ours to change */
 const struct json *json_at(const struct json *array, size_t index);
 
@@ -48,6 +47,7 @@ struct json *json_new_object(void);
 struct json *json_new_array(void);
 struct json *json_new_text(const char *data, size_t len);
 struct json *json_new_integer(int64_t number);
+struct json *json_new_real(const char *text); /* a number, printed as it is written here */
 struct json *json_new_bool(bool truth);
 struct json *json_ref(const struct json *value); /* one more owner of the same value; pairs with json_free */
 void json_set(struct json *object, const char *key, struct json *value);

@@ -79,12 +79,12 @@
     X(CALLBACKS_DEAD, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dead_callbacks", "Callbacks that were given up.")     \
     X(CALLBACKS_DROPPED, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dropped_callbacks",                                \
       "Callbacks that were dropped since ever, because more waited or were dead than --callback-max.")                 \
-    X(SENDABLE, GAUGE, NONE, NONE, NONE, NONE, W, "herald_backlog_sendable",                                           \
+    X(SENDABLE, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_backlog_sendable",                                          \
       "Messages that could leave now if there were more workers: what is ready or due, at most what the window has "   \
       "free, and none while the organisation is paused.")                                                              \
-    X(WINDOW_USED, GAUGE, NONE, NONE, NONE, NONE, W, "herald_window_used_requests",                                    \
+    X(WINDOW_USED, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_window_used_requests",                                   \
       "Requests of the organisation that count in its rate window.")                                                   \
-    X(WINDOW_LIMIT, GAUGE, NONE, NONE, NONE, NONE, W, "herald_window_limit_requests",                                  \
+    X(WINDOW_LIMIT, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_window_limit_requests",                                 \
       "How many may (--rate); absent when any number may.")                                                            \
     X(HOLD, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_hold_seconds",                                                  \
       "For how long the organisation is still paused; 0: it is not.")                                                  \
@@ -93,6 +93,11 @@
       "Entries of the audit in Redis, that is: not exported.")                                                         \
     X(AUDIT_LIMIT, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_audit_limit_entries",                                    \
       "How many may be there (--audit-max).")                                                                          \
+    X(AUDIT_OLDEST, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_audit_oldest_age_seconds",                              \
+      "Age of the oldest of them; 0: there is none.")                                                                  \
+    X(AUDIT_CUT, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_audit_cut_entries",                                        \
+      "Entries that were cut off since ever before they were exported, because more were there than --audit-max (0 "   \
+      "with a Redis older than 7, which does not tell).")                                                              \
     X(GATEWAY_REQUESTS, COUNTER, NONE, ENDPOINT, STATUS, NONE, G, "herald_gateway_requests_total",                     \
       "Requests that the gateway has answered.")                                                                       \
     X(GATEWAY_TIME, HISTOGRAM, SERVED, ENDPOINT, NONE, NONE, G, "herald_gateway_request_seconds",                      \

@@ -35,7 +35,7 @@ int64_t org_metrics_sendable(const struct store_gauges *gauges, int64_t limit)
     return limit > 0 && room < waiting ? room : waiting;
 }
 
-void org_metrics_set(const struct org_metrics *org, const struct store_gauges *gauges, int64_t now_ms,
+void org_metrics_set(const struct org_metrics *org, const struct store_gauges *gauges, int64_t limit, int64_t now_ms,
                      struct metrics_scrape *scrape)
 {
     for (size_t i = 0; i < PRIORITY_COUNT; i++) {
@@ -50,7 +50,12 @@ void org_metrics_set(const struct org_metrics *org, const struct store_gauges *g
     metrics_set(scrape, METRIC_CALLBACKS, (double)gauges->callbacks, 0);
     metrics_set(scrape, METRIC_CALLBACKS_DEAD, (double)gauges->callbacks_dead, 0);
     metrics_set(scrape, METRIC_CALLBACKS_DROPPED, (double)gauges->callbacks_dropped, 0);
+    metrics_set(scrape, METRIC_SENDABLE, (double)org_metrics_sendable(gauges, limit), 0);
+    metrics_set(scrape, METRIC_WINDOW_USED, (double)gauges->window_used, 0);
     metrics_set(scrape, METRIC_HOLD, (double)gauges->hold_ms / 1e3, 0);
     metrics_set(scrape, METRIC_WORKERS, (double)gauges->workers, 0);
     metrics_set(scrape, METRIC_AUDIT_BACKLOG, (double)gauges->audit, 0);
+    metrics_set(scrape, METRIC_AUDIT_OLDEST, gauges->audit_oldest_ms > 0 ? (double)gauges->audit_oldest_ms / 1e3 : 0,
+                0);
+    metrics_set(scrape, METRIC_AUDIT_CUT, (double)gauges->audit_cut, 0);
 }

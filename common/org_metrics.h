@@ -18,7 +18,7 @@ double org_metrics_oldest_s(const struct org_metrics *org, const struct store_ga
 /* How many messages could leave now if there were more workers: what is ready or due, as far as the window has room. */
 int64_t org_metrics_sendable(const struct store_gauges *gauges, int64_t limit /* 0: unlimited */);
 
-void org_metrics_set(const struct org_metrics *org, const struct store_gauges *gauges, int64_t now_ms,
+void org_metrics_set(const struct org_metrics *org, const struct store_gauges *gauges, int64_t limit, int64_t now_ms,
                      struct metrics_scrape *scrape);
 
 #endif

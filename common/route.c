@@ -8,16 +8,16 @@ static const struct route *const routes[] = {&route_agentless, &route_messaging,
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
-const struct route *route_find(const char *name)
+const struct route *route_find(struct span name)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (strcmp(routes[i]->name, name) == 0)
+        if (span_is(name, routes[i]->name))
             return routes[i];
     }
     return NULL;
 }
 
-const struct route *route_infer(const struct json *payload)
+const struct route *route_infer(const struct json_value *payload)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (routes[i]->matches(payload))
@@ -42,66 +42,37 @@ void route_path(const struct route *route, struct span conversation_id, char out
         (void)snprintf(out, ROUTE_PATH_MAX, "%s", route->path);
 }
 
-struct copying {
-    const struct route *route;
-    struct json *copy;
-    bool has_hidden;
-};
-
-static bool is_hidden(const struct route *route, const char *key)
+static bool is_hidden(const struct route *route, struct span name)
 {
     for (size_t i = 0; route->hidden[i]; i++) {
-        if (strcmp(route->hidden[i], key) == 0)
+        if (span_is(name, route->hidden[i]))
             return true;
     }
     return false;
 }
 
-static bool copy_member(void *context, const char *key, const struct json *value)
+void route_body(const struct route *route, const struct json_value *payload, struct buf *out)
 {
-    struct copying *copying = context;
+    char before = '{';
 
-    if (!is_hidden(copying->route, key))
-        json_set(copying->copy, key, json_ref(value));
-    return true;
-}
-
-/* Null members count: json_get would not see them. */
-static bool find_hidden(void *context, const char *key, const struct json *value)
-{
-    struct copying *copying = context;
-
-    (void)value; /* whatever it is */
-    copying->has_hidden = is_hidden(copying->route, key);
-    return !copying->has_hidden;
-}
-
-void route_body(const struct route *route, const struct json *payload, struct buf *out)
-{
-    struct copying copying = {.route = route};
-
-    json_each(payload, find_hidden, &copying);
-    if (!copying.has_hidden) {
-        json_print(payload, out);
-        return;
+    for (const struct json_value *at = value_first(payload); at; at = value_next(payload, at)) {
+        if (is_hidden(route, at->name))
+            continue;
+        buf_char(out, before);
+        value_print_member(at, out);
+        before = ',';
     }
-    copying.copy = json_new_object();
-    json_each(payload, copy_member, &copying);
-    json_print(copying.copy, out);
-    json_free(copying.copy);
+    buf_text(out, before == '{' ? "{}" : "}");
 }
 
-int route_read_text(const struct json *object, const char *key, const char *pointer, struct span *ret,
+int route_read_text(const struct json_value *object, const char *key, const char *pointer, struct span *ret,
                     struct refusal *why)
 {
-    const struct json *member = json_get(object, key);
-    struct span text = {NULL, 0};
+    const struct json_value *member = value_get(object, key);
+    struct span text = value_text(member);
 
-    if (member) {
-        text.data = json_text(member, &text.len);
-        if (!text.data)
-            return refuse(why, "field_invalid", pointer, "must be text, not %s", json_kind_name(json_kind(member)));
-    }
+    if (member && !text.data)
+        return refuse(why, "field_invalid", pointer, "must be text, not %s", json_kind_name(value_kind(member)));
     *ret = text;
     return 0;
 }

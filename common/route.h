@@ -5,7 +5,7 @@
 
 #include "common/buf.h"
 #include "common/content.h"
-#include "common/json.h"
+#include "common/json_view.h"
 #include "common/refusal.h"
 
 #define ROUTE_PATH_MAX 256
@@ -18,9 +18,9 @@ struct route {
     const char *hidden[3]; /* payload members that are Herald's own and not sent */
 
     /* Whether a payload that names no route is one of this. */
-    bool (*matches)(const struct json *payload);
+    bool (*matches)(const struct json_value *payload);
     /* Takes the values out of a payload, checking their kinds; fields are pointers below /payload. */
-    int (*read)(const struct json *payload, struct content *ret, struct refusal *why);
+    int (*read)(const struct json_value *payload, struct content *ret, struct refusal *why);
     /* Whether the values may be sent. */
     int (*check)(const struct content *content, struct refusal *why);
     /* Checks and then writes a payload out of values; NULL: only payloads made elsewhere go this way. */
@@ -29,18 +29,18 @@ struct route {
 
 extern const struct route route_agentless, route_messaging, route_conversation;
 
-const struct route *route_find(const char *name);            /* NULL: no such route */
-const struct route *route_infer(const struct json *payload); /* NULL: none matches */
-const char *route_names(void);                               /* for messages: "agentless, messaging, conversation" */
+const struct route *route_find(struct span name);                  /* NULL: no such route */
+const struct route *route_infer(const struct json_value *payload); /* NULL: none matches */
+const char *route_names(void); /* for messages: "agentless, messaging, conversation" */
 
 /* The path with the conversation's id in its place. */
 void route_path(const struct route *route, struct span conversation_id, char out[ROUTE_PATH_MAX]);
 
 /* What is sent: the payload without the members that are Herald's own. */
-void route_body(const struct route *route, const struct json *payload, struct buf *out);
+void route_body(const struct route *route, const struct json_value *payload, struct buf *out);
 
 /* For the routes' read functions: a text member, absent unless there; a refusal when it is something else. */
-int route_read_text(const struct json *object, const char *key, const char *pointer, struct span *ret,
+int route_read_text(const struct json_value *object, const char *key, const char *pointer, struct span *ret,
                     struct refusal *why);
 
 #endif

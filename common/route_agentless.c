@@ -18,9 +18,9 @@ static const struct {
     {"webmessaging", CHANNEL_WEB}, {"apple", CHANNEL_APPLE},
 };
 
-static bool matches(const struct json *payload)
+static bool matches(const struct json_value *payload)
 {
-    return json_get(payload, "toAddressMessengerType") || json_get(payload, "toAddress");
+    return value_get(payload, "toAddressMessengerType") || value_get(payload, "toAddress");
 }
 
 static enum channel channel_of_type(struct span type)
@@ -41,21 +41,22 @@ static const char *type_of_channel(enum channel channel)
     return "";
 }
 
-static int read_parameters(const struct json *list, struct content *ret, struct refusal *why)
+static int read_parameters(const struct json_value *list, struct content *ret, struct refusal *why)
 {
-    size_t count = json_count(list);
+    size_t count = value_count(list), i = 0;
 
-    if (list && json_kind(list) != JSON_ARRAY)
+    if (list && value_kind(list) != JSON_ARRAY)
         return refuse(why, "field_invalid", "/payload/messagingTemplate/bodyParameters", "must be a list, not %s",
-                      json_kind_name(json_kind(list)));
+                      json_kind_name(value_kind(list)));
     if (count > CONTENT_PARAMETERS_MAX)
         return refuse(why, "field_invalid", "/payload/messagingTemplate/bodyParameters", "has %zu values, at most %d",
                       count, CONTENT_PARAMETERS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        if (route_read_text(json_at(list, i), "value", "/payload/messagingTemplate/bodyParameters", &ret->parameters[i],
-                            why) != 0)
+    for (const struct json_value *at = value_first(list); at; at = value_next(list, at)) {
+        struct span *value = &ret->parameters[i++];
+
+        if (route_read_text(at, "value", "/payload/messagingTemplate/bodyParameters", value, why) != 0)
             return ERR_INVALID;
-        if (!ret->parameters[i].data)
+        if (!value->data)
             return refuse(why, "field_missing", "/payload/messagingTemplate/bodyParameters",
                           "each parameter must have a value, as text");
     }
@@ -84,9 +85,9 @@ static int read_to(struct span to, struct content *ret, struct refusal *why)
     return 0;
 }
 
-static int read(const struct json *payload, struct content *ret, struct refusal *why)
+static int read(const struct json_value *payload, struct content *ret, struct refusal *why)
 {
-    const struct json *template = json_get(payload, "messagingTemplate");
+    const struct json_value *template = value_get(payload, "messagingTemplate");
     struct span type, to;
 
     if (route_read_text(payload, "toAddressMessengerType", "/payload/toAddressMessengerType", &type, why) != 0 ||
@@ -99,11 +100,11 @@ static int read(const struct json *payload, struct content *ret, struct refusal 
     if (ret->channel == CHANNEL_NONE)
         return refuse(why, "channel_unknown", "/payload/toAddressMessengerType",
                       "must be sms, whatsapp, open, webmessaging or apple");
-    if (template && json_kind(template) != JSON_OBJECT)
+    if (template && value_kind(template) != JSON_OBJECT)
         return refuse(why, "field_invalid", "/payload/messagingTemplate", "must be an object, not %s",
-                      json_kind_name(json_kind(template)));
+                      json_kind_name(value_kind(template)));
     if (route_read_text(template, "responseId", "/payload/messagingTemplate/responseId", &ret->response_id, why) != 0 ||
-        read_parameters(json_get(template, "bodyParameters"), ret, why) != 0)
+        read_parameters(value_get(template, "bodyParameters"), ret, why) != 0)
         return ERR_INVALID;
     return read_to(to, ret, why);
 }

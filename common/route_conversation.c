@@ -11,37 +11,37 @@
 #define MAX_ITEMS     50
 #define MAX_ID_LENGTH 128
 
-static bool matches(const struct json *payload)
+static bool matches(const struct json_value *payload)
 {
-    return json_get_text(payload, "type") && json_get(json_get(payload, "to"), "id") &&
-           json_get(json_get(payload, "from"), "id");
+    return value_get_text(payload, "type").data && value_get(value_get(payload, "to"), "id") &&
+           value_get(value_get(payload, "from"), "id");
 }
 
-static int read_kind(const struct json *payload, struct refusal *why)
+static int read_kind(const struct json_value *payload, struct refusal *why)
 {
-    const char *type = json_get_text(payload, "type");
+    struct span type = value_text(value_get(payload, "type"));
 
-    if (type && (strcmp(type, "text") == 0 || strcmp(type, "card") == 0 || strcmp(type, "quickReply") == 0))
+    if (span_is(type, "text") || span_is(type, "card") || span_is(type, "quickReply"))
         return 0;
     return refuse(why, "field_invalid", "/payload/type", "must be text, card or quickReply");
 }
 
 /* Each item of `list` must have `key` as text that passes the rules. */
-static int check_items(const struct json *list, const char *name, const char *key, struct refusal *why)
+static int check_items(const struct json_value *list, const char *name, const char *key, struct refusal *why)
 {
     char pointer[96];
-    size_t count = json_count(list);
+    size_t count = value_count(list), i = 0;
 
     (void)snprintf(pointer, sizeof(pointer), "/payload/%s", name);
-    if (list && json_kind(list) != JSON_ARRAY)
-        return refuse(why, "field_invalid", pointer, "must be a list, not %s", json_kind_name(json_kind(list)));
+    if (list && value_kind(list) != JSON_ARRAY)
+        return refuse(why, "field_invalid", pointer, "must be a list, not %s", json_kind_name(value_kind(list)));
     if (count > MAX_ITEMS)
         return refuse(why, "field_invalid", pointer, "has %zu items, at most %d are allowed", count, MAX_ITEMS);
-    for (size_t i = 0; i < count; i++) {
+    for (const struct json_value *at = value_first(list); at; at = value_next(list, at)) {
         struct span text;
 
-        (void)snprintf(pointer, sizeof(pointer), "/payload/%s/%zu/%s", name, i, key);
-        if (route_read_text(json_at(list, i), key, pointer, &text, why) != 0)
+        (void)snprintf(pointer, sizeof(pointer), "/payload/%s/%zu/%s", name, i++, key);
+        if (route_read_text(at, key, pointer, &text, why) != 0)
             return ERR_INVALID;
         if (span_is_empty(text))
             return refuse(why, "field_missing", pointer, "must be there, as text");
@@ -51,29 +51,29 @@ static int check_items(const struct json *list, const char *name, const char *ke
     return 0;
 }
 
-static int read_rich(const struct json *payload, struct refusal *why)
+static int read_rich(const struct json_value *payload, struct refusal *why)
 {
-    const char *type = json_get_text(payload, "type");
-    const struct json *cards = json_get(payload, "cards"), *replies = json_get(payload, "quickReplies");
+    struct span type = value_text(value_get(payload, "type"));
+    const struct json_value *cards = value_get(payload, "cards"), *replies = value_get(payload, "quickReplies");
 
-    if (type && strcmp(type, "card") == 0 && json_count(cards) == 0)
+    if (span_is(type, "card") && value_count(cards) == 0)
         return refuse(why, "field_missing", "/payload/cards", "a card message has at least one card");
-    if (type && strcmp(type, "quickReply") == 0 && json_count(replies) == 0)
+    if (span_is(type, "quickReply") && value_count(replies) == 0)
         return refuse(why, "field_missing", "/payload/quickReplies", "a quickReply message has at least one reply");
     if (check_items(cards, "cards", "title", why) != 0)
         return ERR_INVALID;
     return check_items(replies, "quickReplies", "label", why);
 }
 
-static int read(const struct json *payload, struct content *ret, struct refusal *why)
+static int read(const struct json_value *payload, struct content *ret, struct refusal *why)
 {
     if (read_kind(payload, why) != 0 ||
-        route_read_text(json_get(payload, "to"), "id", "/payload/to/id", &ret->to, why) != 0 ||
-        route_read_text(json_get(payload, "from"), "id", "/payload/from/id", &ret->from, why) != 0 ||
+        route_read_text(value_get(payload, "to"), "id", "/payload/to/id", &ret->to, why) != 0 ||
+        route_read_text(value_get(payload, "from"), "id", "/payload/from/id", &ret->from, why) != 0 ||
         route_read_text(payload, "text", "/payload/text", &ret->text, why) != 0 ||
         route_read_text(payload, "conversationId", "/payload/conversationId", &ret->conversation_id, why) != 0)
         return ERR_INVALID;
-    if (strcmp(json_get_text(payload, "type"), "text") == 0 && span_is_empty(ret->text))
+    if (span_is(value_text(value_get(payload, "type")), "text") && span_is_empty(ret->text))
         return refuse(why, "text_missing", "/payload/text", "there is no text");
     return read_rich(payload, why);
 }

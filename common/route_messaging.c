@@ -17,9 +17,9 @@ static const struct {
 
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
-static bool matches(const struct json *payload)
+static bool matches(const struct json_value *payload)
 {
-    return json_get(payload, "channelType") != NULL;
+    return value_get(payload, "channelType") != NULL;
 }
 
 static size_t type_index(enum channel channel)
@@ -31,7 +31,7 @@ static size_t type_index(enum channel channel)
     return i;
 }
 
-static int read_channel(const struct json *payload, struct content *ret, struct refusal *why)
+static int read_channel(const struct json_value *payload, struct content *ret, struct refusal *why)
 {
     struct span type;
 
@@ -47,33 +47,33 @@ static int read_channel(const struct json *payload, struct content *ret, struct 
                   "must be messaging:sms, messaging:whatsapp, messaging:facebook or messaging:web");
 }
 
-static int read_to(const struct json *list, struct content *ret, struct refusal *why)
+static int read_to(const struct json_value *list, struct content *ret, struct refusal *why)
 {
     struct span to;
 
-    if (json_kind(list) != JSON_ARRAY || json_count(list) == 0)
+    if (value_kind(list) != JSON_ARRAY || value_count(list) == 0)
         return refuse(why, "address_missing", "/payload/to", "must be a list with one recipient");
-    if (json_count(list) > 1)
+    if (value_count(list) > 1)
         return refuse(why, "address_invalid", "/payload/to", "has %zu recipients; a message is one person's",
-                      json_count(list));
-    if (route_read_text(json_at(list, 0), "address", "/payload/to/0/address", &to, why) != 0)
+                      value_count(list));
+    if (route_read_text(value_first(list), "address", "/payload/to/0/address", &to, why) != 0)
         return ERR_INVALID;
     return channel_read_address(ret->channel, to, "/payload/to/0/address", &ret->to, why);
 }
 
-static int read(const struct json *payload, struct content *ret, struct refusal *why)
+static int read(const struct json_value *payload, struct content *ret, struct refusal *why)
 {
-    const struct json *body = json_get(payload, "content");
+    const struct json_value *body = value_get(payload, "content");
     struct span type;
 
     if (read_channel(payload, ret, why) != 0 ||
-        route_read_text(json_get(payload, "from"), "address", "/payload/from/address", &ret->from, why) != 0 ||
+        route_read_text(value_get(payload, "from"), "address", "/payload/from/address", &ret->from, why) != 0 ||
         route_read_text(body, "type", "/payload/content/type", &type, why) != 0 ||
         route_read_text(body, "text", "/payload/content/text", &ret->text, why) != 0)
         return ERR_INVALID;
     if (type.data && !span_is(type, "text"))
         return refuse(why, "field_invalid", "/payload/content/type", "must be text");
-    return read_to(json_get(payload, "to"), ret, why);
+    return read_to(value_get(payload, "to"), ret, why);
 }
 
 static int check(const struct content *content, struct refusal *why)

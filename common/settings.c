@@ -69,8 +69,11 @@ static const struct option rows[] = {
      .programs = SETTINGS_WORKER | SETTINGS_GATEWAY, .help = "threads that send, or that serve"},
     {"in-flight", "HERALD_IN_FLIGHT", OPTION_NUMBER, AT(in_flight), .fallback = "64", .min = 1, .max = 4096,
      .value = "N", SENDS, .help = "requests under way at once, for each thread"},
-    {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws", ASKS,
-     .help = "at most L requests in any W seconds, over all workers of the org; or unlimited"},
+    {"rate", "HERALD_RATE", OPTION_RATE, AT(rate), .fallback = "300/60s", .value = "L/Ws",
+     .programs = SETTINGS_WORKER | SETTINGS_GENESYS | SETTINGS_GATEWAY,
+     .help =
+         "at most L requests in any W seconds, over all workers of the org; or unlimited. The gateway sends nothing; "
+         "its /metrics say how much could be sent"},
     {"sender-rate", "HERALD_SENDER_RATE", OPTION_RATE, AT(sender_rate), .fallback = "unlimited", .value = "L/Ws", SENDS,
      .help = "at most L requests in any W seconds from one sender address: a phone number has a speed of its own"},
     {"max-attempts", "HERALD_MAX_ATTEMPTS", OPTION_NUMBER, AT(max_attempts), .fallback = "8", .min = 1, .max = 100,

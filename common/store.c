@@ -20,6 +20,8 @@
 #define CONNECT_PATIENCE_MS        5000
 #define FROZEN_PATIENCE            6                   /* times the patience for one that is away: slow is not away */
 #define REQUEST_MAX                ((size_t)512 << 20) /* what Redis takes as one argument */
+#define SPARE_MAX                  8                   /* requests that are kept to be used again, and how long they */
+#define SPARE_BYTES_MAX            ((size_t)128 << 10) /* may have grown */
 
 #define DECLARE_TEXT(upper, lower) extern const char lua_##lower[];
 STORE_SCRIPTS(DECLARE_TEXT)
@@ -46,6 +48,8 @@ struct store {
     struct request *first, *last; /* sent ones before unsent ones */
     struct request *unsent;
     size_t pending;
+    struct request *spare; /* done with, their buffers as large as they had become */
+    size_t spare_count;
 
     int64_t clock_least_ms, clock_most_ms; /* the org's time less clock_boot_ms; once has_clock */
 };
@@ -154,10 +158,50 @@ const char *store_list_name(enum priority priority)
 
 /* --- requests --- */
 
+/* A request of each batch would grow its buffer from nothing again, copying what is in it a dozen times. */
 static void request_free(struct request *request)
 {
-    buf_clear(&request->bytes);
-    free(request);
+    struct store *store = request->store;
+
+    if (store->spare_count == SPARE_MAX || request->bytes.cap > SPARE_BYTES_MAX) {
+        buf_clear(&request->bytes);
+        free(request);
+        return;
+    }
+    request->next = store->spare;
+    store->spare = request;
+    store->spare_count++;
+}
+
+/* One that has nothing in it, used before or new. */
+static struct request *request_blank(struct store *store)
+{
+    struct request *request = store->spare;
+    struct buf bytes;
+
+    if (!request) {
+        request = mem_zalloc(1, sizeof(*request));
+        buf_init(&request->bytes, REQUEST_MAX);
+        return request;
+    }
+    store->spare = request->next;
+    store->spare_count--;
+    bytes = request->bytes;
+    buf_reset(&bytes);
+    *request = (struct request){.bytes = bytes};
+    return request;
+}
+
+static void free_spares(struct store *store)
+{
+    while (store->spare) {
+        struct request *request = store->spare;
+
+        store->spare = request->next;
+        buf_clear(&request->bytes);
+        free(request);
+    }
+    store->spare_count = 0;
 }
 
 struct request *request_unsent(struct store *store, enum script_name script)
@@ -214,13 +258,12 @@ void request_key(struct request *request, const char *name)
 
 static struct request *request_new(struct store *store, int script, bool must_arrive, request_done done)
 {
-    struct request *request = mem_zalloc(1, sizeof(*request));
+    struct request *request = request_blank(store);
 
     request->store = store;
     request->script = script;
     request->must_arrive = must_arrive;
     request->done = done;
-    buf_init(&request->bytes, REQUEST_MAX);
     return request;
 }
 
@@ -271,28 +314,31 @@ void request_submit(struct request *request)
     store->pending++;
 }
 
+static void append_text(struct store *store, const char *text, size_t len)
+{
+    redis_append_formed(store->redis, (struct span){text, len});
+}
+
 /* Hands a request to the connection; with the script's text in place of its name where asked for. */
 static void append_request(struct store *store, const struct request *request)
 {
     const struct script *script = request->script < 0 ? NULL : &store->scripts[request->script];
-    char digits[BUF_DIGITS];
-    struct buf head;
+    const char *what = !script ? NULL : request->is_evalued ? script->text : script->sha;
+    char head[96];
+    int len;
 
-    buf_init(&head, REQUEST_MAX);
-    buf_add(&head, "*", 1);
-    buf_add(&head, digits, buf_digits((int64_t)(request->argc + (script ? 2 : 0)), digits));
-    buf_add(&head, "\r\n", 2);
-    if (script && request->is_evalued) {
-        add_argument(&head, "EVAL", 4);
-        add_argument(&head, script->text, strlen(script->text));
-    } else if (script) {
-        add_argument(&head, "EVALSHA", 7);
-        add_argument(&head, script->sha, strlen(script->sha));
+    if (what) {
+        len = snprintf(head, sizeof(head), "*%zu\r\n%s\r\n$%zu\r\n", request->argc + 2,
+                       request->is_evalued ? "$4\r\nEVAL" : "$7\r\nEVALSHA", strlen(what));
+        append_text(store, head, (size_t)len);
+        append_text(store, what, strlen(what));
+        append_text(store, "\r\n", 2);
+    } else {
+        len = snprintf(head, sizeof(head), "*%zu\r\n", request->argc);
+        append_text(store, head, (size_t)len);
     }
-    redis_append_formed(store->redis, (struct span){head.data, head.len});
-    redis_append_formed(store->redis, (struct span){request->bytes.data, request->bytes.len});
+    append_text(store, request->bytes.data, request->bytes.len);
     store->has_appended = true;
-    buf_clear(&head);
 }
 
 static void send_unsent(struct store *store)
@@ -561,6 +607,7 @@ void store_close(struct store *store)
     if (!store)
         return;
     store_drop(store);
+    free_spares(store);
     if (store->url)
         explicit_bzero(store->url, strlen(store->url)); /* a password may be in it */
     free(store->url);

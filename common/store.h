@@ -82,8 +82,8 @@ enum store_enqueued {
 /* There is one answer a message, in order. rc is 0, or ERR_STATE when Redis answered with an error (nothing of the
  * batch is in then). */
 typedef void (*store_enqueued_fn)(void *context, int rc, const enum store_enqueued *answers, size_t count);
-/* Who puts messages in from now on, for the audit: written in the step that takes them, with how many those are. "" (as
- * at the start): nobody is named, and there is no entry. */
+/* Who puts messages in or takes them back from now on, for the audit: written in the step that does it. "" (as at the
+ * start): nobody is named, and what was put in has no entry. */
 void store_set_actor(struct store *store, const char *actor);
 /* At most STORE_BATCH_MAX messages. */
 void store_enqueue(struct store *store, const char *campaign /* or NULL */, const struct store_message *messages,

@@ -204,6 +204,16 @@ static size_t sort_into_kinds(const struct store_take *items, size_t count, stru
     return kind_count;
 }
 
+/* Whether no letter that is not among them lies between them. */
+static bool is_unbroken(const struct store_take *items, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (items[i].letter->place != items[i - 1].letter->place + 1)
+            return false;
+    }
+    return true;
+}
+
 static void add_kind(struct request *request, const struct store_take_run *run, const struct kind *kind)
 {
     const struct store_letter *letter = kind->letter;
@@ -245,6 +255,7 @@ void store_dead_take(struct store *store, struct store_take_run *run, const stru
     request_number(request, run->step);
     request_number(request, store_limits(store)->keep_ms);
     request_audit_max(request);
+    request_text(request, is_unbroken(items, count) ? "1" : "0");
     request_number(request, (int64_t)kind_count);
     for (size_t k = 0; k < kind_count; k++)
         add_kind(request, run, &kinds[k]);

@@ -19,6 +19,7 @@ struct store_letter {
     char id[ID_SIZE];                     /* of the message; "" when it had none */
     int64_t at_ms;                        /* when it died, by Redis' clock */
     int64_t size;                         /* bytes of its document */
+    int64_t place;                        /* given by a walk: one more than that of the letter right before it */
 };
 
 /* --- for programs that may wait --- */

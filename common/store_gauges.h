@@ -16,7 +16,8 @@ struct store_gauges {
     int64_t window_used;
     int64_t hold_ms;                                      /* 0: not paused */
     int64_t workers;                                      /* with a lease */
-    int64_t audit;                                        /* entries of the stream */
+    int64_t audit, audit_cut;                             /* entries of the stream, and those that were cut off it */
+    int64_t audit_oldest_ms;                              /* age of the oldest there; -1: there is none */
     int64_t callbacks, callbacks_dead, callbacks_dropped; /* waiting or under way, given up; dropped since ever */
 };
 

@@ -96,5 +96,6 @@ void store_reap(struct store *store, int64_t lease_ms, void (*done)(void *contex
     request_number(request, lease_ms);
     request_clock(request);
     request_number(request, store_limits(store)->report_ms);
+    request_text(request, store_actor(store));
     request_submit(request);
 }

@@ -141,7 +141,7 @@ void store_read_message(struct store *store, const char *id, store_message_fn do
     request->call.informed = done;
     request->context = context;
     request->is_fleeting = true;
-    request_bytes(request, id, strnlen(id, ID_MAX)); /* what is longer is nobody's id */
+    request_text(request, id);
     add_id_bytes(request, id);
     request_submit(request);
 }

@@ -39,7 +39,6 @@ struct script {
     X(FENCE, fence)                                                                                                    \
     X(ACCEPT, accept)                                                                                                  \
     X(RECEIPT, receipt)                                                                                                \
-    X(MESSAGE, message)                                                                                                \
     X(SUPPRESS, suppress)                                                                                              \
     X(DEAD_TAKE, dead_take)                                                                                            \
     X(DEAD_ADOPT, dead_adopt)                                                                                          \
@@ -53,6 +52,7 @@ struct script {
     X(POLLED, polled)                                                                                                  \
     X(GRANT, grant)                                                                                                    \
     X(DEAD_SETTLE, dead_settle)                                                                                        \
+    X(MESSAGE, message)                                                                                                \
     X(AUDIT_CLAIM, audit_claim)                                                                                        \
     X(AUDIT_READ, audit_read)                                                                                          \
     X(AUDIT_DONE, audit_done)                                                                                          \

@@ -16,7 +16,7 @@ enum {
     AT_DUE,
     AT_HOLD,
     AT_AUDIT,
-    AT_AUDIT_ADDED,
+    AT_AUDIT_CUT,
     AT_COUNTERS,
     AT_WORKERS,
     AT_PARKED,
@@ -119,15 +119,11 @@ int request_refused(struct reason *why)
     return ERR_STATE;
 }
 
-/* What is neither there nor exported was cut off. How many there ever were Redis tells since version 7. */
 static void read_audit(const struct redis_reply *reply, struct store_status *ret)
 {
-    int64_t added = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_ADDED)), gone;
-
     ret->audit_kept = redis_reply_integer(redis_reply_at(reply, AT_AUDIT));
     ret->audit_exported = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_EXPORTED));
-    gone = added - ret->audit_kept - ret->audit_exported;
-    ret->audit_cut = gone > 0 ? gone : 0;
+    ret->audit_cut = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_CUT));
     ret->audit_oldest_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_OLDEST));
     ret->audit_export_age_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_EXPORTED_AGO));
     ret->audit_lease_ms = redis_reply_integer(redis_reply_at(reply, AT_AUDIT_LEASE));

@@ -41,20 +41,39 @@ int32_t utf8_decode(const char *data, size_t len, size_t *ret_size)
     return point;
 }
 
-size_t utf8_valid_prefix(const char *data, size_t len)
+size_t utf8_encode(int32_t point, char out[UTF8_MAX])
+{
+    size_t size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+
+    for (size_t i = size - 1; i > 0; i--, point >>= 6)
+        out[i] = (char)(0x80 | (point & 0x3f));
+    out[0] = (char)(size == 1 ? point : point | (0xf00 >> size & 0xff));
+    return size;
+}
+
+/* How many bytes are ASCII before the first that is not: by eights, since most texts are little else. */
+static size_t ascii_prefix(const char *data, size_t len)
 {
     size_t at = 0;
+    uint64_t eight;
 
-    while (at < len) {
-        size_t size;
-
-        if ((unsigned char)data[at] < 0x80) {
-            at++;
-            continue;
-        }
-        if (utf8_decode(data + at, len - at, &size) < 0)
+    for (; len - at >= sizeof(eight); at += sizeof(eight)) {
+        memcpy(&eight, data + at, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080))
             break;
+    }
+    while (at < len && (unsigned char)data[at] < 0x80)
+        at++;
+    return at;
+}
+
+size_t utf8_valid_prefix(const char *data, size_t len)
+{
+    size_t at = ascii_prefix(data, len), size;
+
+    while (at < len && utf8_decode(data + at, len - at, &size) >= 0) {
         at += size;
+        at += ascii_prefix(data + at, len - at);
     }
     return at;
 }
@@ -66,12 +85,12 @@ bool utf8_is_valid(const char *data, size_t len)
 
 size_t utf8_utf16_units(const char *data, size_t len)
 {
-    size_t units = 0;
+    size_t at = ascii_prefix(data, len), units = at, size, run;
 
-    for (size_t at = 0, size; at < len; at += size) {
-        int32_t point = utf8_decode(data + at, len - at, &size);
-
-        units += point >= 0x10000 ? 2 : 1;
+    for (; at < len; at += size + run) {
+        units += utf8_decode(data + at, len - at, &size) >= 0x10000 ? 2 : 1;
+        run = ascii_prefix(data + at + size, len - at - size);
+        units += run;
     }
     return units;
 }

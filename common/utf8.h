@@ -11,6 +11,9 @@
  * (overlong, surrogate, above U+10FFFF, cut short). */
 int32_t utf8_decode(const char *data, size_t len, size_t *ret_size);
 
+#define UTF8_MAX 4
+size_t utf8_encode(int32_t point, char out[UTF8_MAX]); /* how many bytes; no NUL follows. The point is one */
+
 bool utf8_is_valid(const char *data, size_t len);
 size_t utf8_valid_prefix(const char *data, size_t len); /* bytes before the first that is not well formed */
 void utf8_repair(char *text); /* bytes that are not well formed become `?`: a text cut to size */

@@ -38,8 +38,10 @@ static bool is_same(const char *a, const char *b)
 
 static void take(struct audit_check *check, const struct audit_link *link, struct audit_place place)
 {
-    if (check->count == 0)
-        check->first_seq = link->seq;
+    if (check->count == 0) {
+        check->first = *link;
+        check->first_place = place;
+    }
     check->before = check->last;
     check->last = *link;
     check->last_place = place;
@@ -63,6 +65,17 @@ static void begin(struct audit_check *check, const struct audit_link *link, stru
     }
 }
 
+/* The chain begins further behind, at the line that was found odd: so the first of all does not belong where it is. */
+static void misplace_first(struct audit_check *check)
+{
+    check->found = check->place;
+    find(check, AUDIT_REORDERED, check->first_place, "");
+    check->missing_first = check->odd.seq;
+    check->missing_last = check->first.seq - 1;
+    check->count = 0;
+    check->is_settled = true;
+}
+
 /* A line that can be read and does not follow the last one. What it is the numbers say, or the line after it. */
 static void suspect(struct audit_check *check, const struct audit_link *link, struct audit_place place)
 {
@@ -76,7 +89,7 @@ static void suspect(struct audit_check *check, const struct audit_link *link, st
         check->missing_last = link->seq - 1;
         return;
     }
-    check->is_settled = link->seq != next;
+    check->is_settled = link->seq >= check->first.seq && link->seq != next;
     if (link->seq == next)
         find(check, AUDIT_CHANGED, place, "it does not go on from the line before it");
     else if (link->seq == check->last.seq && check->count > 1 && is_same(link->prev, check->before.sha256) &&
@@ -84,7 +97,11 @@ static void suspect(struct audit_check *check, const struct audit_link *link, st
         find(check, AUDIT_ADDED, check->last_place,
              "the line behind it has its number and goes on from the one before");
     else
-        find(check, AUDIT_ADDED, place, "a line of its number stands before it");
+        find(check, AUDIT_ADDED, place,
+             link->seq < check->first.seq ? "it is older than the first line"
+                                          : "a line of its number stands before it");
+    if (link->seq + 1 == check->first.seq && is_same(check->first.prev, link->sha256))
+        misplace_first(check);
 }
 
 /* Lines behind the first damage, until it is settled what that was. */
@@ -105,7 +122,10 @@ static void look_back(struct audit_check *check, const struct audit_link *link, 
         if (goes_on && link->seq == check->last.seq + 1)
             find(check, AUDIT_ADDED, check->place, "it is no line of the audit: those around it belong together");
     } else if (link && is_same(link->prev, check->odd.sha256)) {
-        find(check, AUDIT_CHANGED, check->last_place, "the line behind it goes on from another one");
+        if (check->odd.seq < check->first.seq)
+            misplace_first(check);
+        else
+            find(check, AUDIT_CHANGED, check->last_place, "the line behind it goes on from another one");
     }
 }
 
@@ -125,6 +145,15 @@ bool audit_check_line(struct audit_check *check, struct audit_place place, struc
         take(check, &link, place);
     else
         suspect(check, &link, place);
+    return !check->is_settled;
+}
+
+bool audit_check_unended(struct audit_check *check)
+{
+    if (check->damage == AUDIT_FINE && check->count > 0) {
+        find(check, AUDIT_CHANGED, check->last_place, "its line break is missing");
+        check->is_settled = true;
+    }
     return !check->is_settled;
 }
 

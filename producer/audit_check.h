@@ -27,7 +27,8 @@ struct audit_check {
     struct audit_place last_place;
     uint64_t count;        /* lines of the chain that were right */
     bool begins_in_middle; /* the first line goes on from one that was not looked at */
-    uint64_t first_seq;
+    struct audit_link first;
+    struct audit_place first_place;
     bool has_from;
     char from[DIGEST_HEX_SIZE];
 
@@ -45,6 +46,8 @@ struct audit_check {
 void audit_check_init(struct audit_check *check, const char *from);
 /* The next line, without its line break. False: what was found is settled, more lines change nothing. */
 bool audit_check_line(struct audit_check *check, struct audit_place place, struct span line);
+/* The line before has no line break and is not the last of all. False as above. */
+bool audit_check_unended(struct audit_check *check);
 /* There is no further line. `until`: hash of the last line; NULL when it is not known. */
 void audit_check_end(struct audit_check *check, const char *until);
 

@@ -57,6 +57,8 @@ static int read_file(struct verify *verify, size_t number, int fd, struct reason
             continue;
         }
         goes_on = audit_check_line(&verify->check, (struct audit_place){number, count}, line.text);
+        if (goes_on && !line.has_end)
+            goes_on = audit_check_unended(&verify->check);
         if (count % 4096 == 0)
             progress_update(&verify->progress, (uint64_t)(verify->bytes + line.offset), (uint64_t)verify->bytes_total,
                             verify->check.count);
@@ -163,7 +165,7 @@ static void print_text(const struct verify *verify)
     else if (check->count > 0)
         (void)printf("%sright%s: %" PRIu64 " lines, numbers %" PRIu64 " to %" PRIu64 " of the chain\nlast sha256: %s\n",
                      terminal_paint(stdout, PAINT_GREEN), terminal_paint(stdout, PAINT_PLAIN), check->count,
-                     check->first_seq, check->last.seq, check->last.sha256);
+                     check->first.seq, check->last.seq, check->last.sha256);
     else
         (void)printf("there is no line\n");
     if (check->last.lost > 0)
@@ -172,7 +174,7 @@ static void print_text(const struct verify *verify)
     if (check->begins_in_middle)
         (void)printf("begins in the middle of a chain: the lines before number %" PRIu64
                      " were not looked at (--from)\n",
-                     check->first_seq);
+                     check->first.seq);
     if (verify->is_torn)
         (void)printf("%s:%" PRIu64
                      ": torn end of %zu bytes: an exporter is writing it, or was killed and will cut it\n",
@@ -217,7 +219,7 @@ static void print_json(const struct verify *verify)
                verify->words->count, check->count);
     if (check->count > 0)
         buf_printf(&json, ",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"last_sha256\":\"%s\"",
-                   check->first_seq, check->last.seq, check->last.sha256);
+                   check->first.seq, check->last.seq, check->last.sha256);
     buf_printf(&json, ",\"lost\":%" PRIu64 ",\"begins_in_middle\":%s", check->last.lost,
                check->begins_in_middle ? "true" : "false");
     if (check->damage != AUDIT_FINE)

@@ -152,7 +152,8 @@ static int begin_batch(struct dead_walk *walk, struct batch *batch, struct reaso
             bytes += letter->size;
             if (batch->count > 0 && bytes > BATCH_BYTES && walk->wants_documents)
                 break;
-            batch->letters[batch->count++] = *letter;
+            batch->letters[batch->count] = *letter;
+            batch->letters[batch->count++].place = walk->seen;
         }
         walk->page_at++;
         walk->seen++;

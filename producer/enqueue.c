@@ -94,11 +94,11 @@ static int prepare(struct run *run, struct reason *why)
 
 static void take_out_reject_members(struct envelope *envelope)
 {
-    struct json *payload = json_edit(envelope->json, "payload");
+    const struct json_value *payload = envelope_payload(envelope);
 
     for (size_t i = 0; i < sizeof(reject_members) / sizeof(reject_members[0]); i++) {
-        json_remove(envelope->json, reject_members[i]);
-        json_remove(payload, reject_members[i]);
+        envelope_remove(envelope, reject_members[i]);
+        json_view_remove(&envelope->view, payload, reject_members[i]);
     }
 }
 
@@ -106,9 +106,8 @@ static void take_out_reject_members(struct envelope *envelope)
 static void make_key(const struct envelope *envelope, uint8_t key[STORE_KEY_SIZE])
 {
     const char *campaign = envelope->campaign[0] ? envelope->campaign : NULL;
-    struct span own = {NULL, 0};
+    struct span own = value_text(envelope_get(envelope, "idempotency_key"));
 
-    own.data = json_text(json_get(envelope->json, "idempotency_key"), &own.len);
     store_key_of(campaign, own.len > 0 ? own : span_of(envelope->id), key); /* an empty key is nobody's name */
 }
 
@@ -126,7 +125,7 @@ static int enqueue(struct run *run, const struct row *row, struct envelope *enve
         return rc;
     make_key(envelope, message.key);
     take_out_reject_members(envelope);
-    json_remove(envelope->json, "herald"); /* it begins here, whatever it claims */
+    envelope_remove(envelope, "herald"); /* it begins here, whatever it claims */
     envelope->progress = (struct progress_state){.accepted_at_ms = now_ms};
     id_new(ticket, now_ms);
     envelope_write(envelope, ticket, outbox_envelope(&run->outbox));

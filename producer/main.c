@@ -27,6 +27,11 @@ static void print_overview(FILE *out)
              "were refused), 4 Redis or Genesys out of reach.\n");
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
 /* How many of the arguments are this command's name; 0: it is not this command. */
 static int match_name(const struct command *command, int argc, char *const *argv)
 {
@@ -93,8 +98,8 @@ static enum exit_status run(const struct command *command, int argc, char *const
     return status;
 }
 
-/* The second words of a group such as `campaign`; false: it is no group. */
-static bool explain_group(const char *word)
+/* The commands of a group such as `campaign`; false: it is no group. */
+static bool explain_group(const char *word, FILE *out)
 {
     size_t len = strlen(word);
     bool is_group = false;
@@ -102,11 +107,11 @@ static bool explain_group(const char *word)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strncmp(commands[i]->name, word, len) != 0 || commands[i]->name[len] != ' ')
             continue;
-        (void)fprintf(stderr, "%s%s", is_group ? ", " : "herald: what is to be done? herald ", commands[i]->name);
+        if (!is_group)
+            (void)fprintf(out, "Usage: herald %s COMMAND [OPTION]...\n\nCommands:\n", word);
+        (void)fprintf(out, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
         is_group = true;
     }
-    if (is_group)
-        (void)fprintf(stderr, "\n");
     return is_group;
 }
 
@@ -123,15 +128,18 @@ int main(int argc, char **argv)
         (void)printf("herald %s\n", HERALD_VERSION);
         return EXIT_DONE;
     }
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
+    if (argc > 1 && is_help(argv[1])) {
         print_overview(stdout);
         return EXIT_DONE;
     }
-    if (argc == 2 && explain_group(argv[1]))
+    if (argc == 2 && explain_group(argv[1], stderr))
         return EXIT_USAGE;
+    if (argc == 3 && is_help(argv[2]) && explain_group(argv[1], stdout))
+        return EXIT_DONE;
     if (argc > 1)
-        (void)fprintf(stderr, "herald: there is no command `%.60s%s%.60s`\n", argv[1], argc > 2 ? " " : "",
-                      argc > 2 ? argv[2] : "");
-    print_overview(stderr);
+        (void)fprintf(stderr, "herald: there is no command `%.60s%s%.60s`; herald --help shows what there is\n",
+                      argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+    else
+        print_overview(stderr);
     return EXIT_USAGE;
 }

@@ -42,7 +42,7 @@ static int choose_route(struct personaliser *p, struct reason *why)
     p->channel = channel_find(span_of(channel));
     if (!name) /* the real API, but for the one channel that it does not have */
         name = p->channel == CHANNEL_FACEBOOK ? "messaging" : "agentless";
-    p->route = route_find(name);
+    p->route = route_find(span_of(name));
     if (!p->route || !p->route->write) {
         reason_set(why, "template: route `%.40s`: a campaign goes by agentless or messaging", name);
         return ERR_INVALID;
@@ -334,6 +334,7 @@ void personaliser_write(struct personaliser *p, const struct personal *personal,
                              ? (p->config.send_at_ms ? p->config.send_at_ms : p->config.now_ms) + p->expires_after_ms
                              : 0,
         .callback_url = callback_url ? callback_url : p->config.callback_url,
+        .traceparent = p->config.traceparent,
         .labels_json = p->labels.len ? p->labels.data : NULL,
         .origin = span_of(template_field(t, TEMPLATE_ORIGIN)),
     };

@@ -17,6 +17,7 @@ struct personaliser_config {
     const char *origins;                    /* allowed hosts */
     const struct callback_rules *callbacks; /* NULL: not looked at */
     const char *callback_url;               /* for a template that has none; NULL: none */
+    const char *traceparent;                /* that the messages belong to; NULL: none */
     int64_t send_at_ms;                     /* 0: now */
     int64_t now_ms;                         /* wall clock */
 };

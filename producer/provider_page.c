@@ -208,10 +208,12 @@ int provider_page_read(enum provider_api api, int64_t page, struct span body,
         for (size_t i = 0; i < json_count(list); i++) {
             struct provider_message message = {.delivery = DELIVERY_PENDING};
 
-            if (!read(json_at(list, i), &message))
+            if (!read(json_at(list, i), &message)) {
                 ret->skipped++;
-            else if (!visit(context, &message))
+            } else if (!visit(context, &message)) {
                 ret->has_more = false;
+                break;
+            }
         }
     }
     json_free(json);

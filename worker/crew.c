@@ -29,53 +29,112 @@ void crew_init(struct crew *crew, const struct settings *settings, struct token 
     crew->settings = settings;
     crew->token = token;
     (void)pthread_mutex_init(&crew->lock, NULL); /* never fails with default attributes on Linux */
+    (void)pthread_mutex_init(&crew->wake_lock, NULL);
     breaker_init(&crew->breaker, &breaker);
 }
 
 void crew_clear(struct crew *crew)
 {
     (void)pthread_mutex_destroy(&crew->lock);
+    (void)pthread_mutex_destroy(&crew->wake_lock);
 }
+
+/* --- waking --- */
 
 void crew_join(struct crew *crew, struct http *http)
 {
-    (void)pthread_mutex_lock(&crew->lock);
+    (void)pthread_mutex_lock(&crew->wake_lock);
     crew->wakes[crew->wake_count++] = http;
-    (void)pthread_mutex_unlock(&crew->lock);
+    (void)pthread_mutex_unlock(&crew->wake_lock);
 }
 
 void crew_leave(struct crew *crew, struct http *http)
 {
-    (void)pthread_mutex_lock(&crew->lock);
+    (void)pthread_mutex_lock(&crew->wake_lock);
     for (size_t i = 0; i < crew->wake_count; i++) {
         if (crew->wakes[i] == http) {
             crew->wakes[i] = crew->wakes[--crew->wake_count];
             break;
         }
     }
-    (void)pthread_mutex_unlock(&crew->lock);
-}
-
-static void wake_all_locked(struct crew *crew)
-{
-    for (size_t i = 0; i < crew->wake_count; i++)
-        http_wake(crew->wakes[i]); /* one byte into a pipe: not slow */
+    (void)pthread_mutex_unlock(&crew->wake_lock);
 }
 
 void crew_wake_all(struct crew *crew)
 {
-    (void)pthread_mutex_lock(&crew->lock);
-    wake_all_locked(crew);
-    (void)pthread_mutex_unlock(&crew->lock);
+    (void)pthread_mutex_lock(&crew->wake_lock);
+    for (size_t i = 0; i < crew->wake_count; i++)
+        http_wake(crew->wakes[i]);
+    (void)pthread_mutex_unlock(&crew->wake_lock);
 }
 
 void crew_wake_housekeeping(struct crew *crew)
 {
-    (void)pthread_mutex_lock(&crew->lock);
+    (void)pthread_mutex_lock(&crew->wake_lock);
     if (crew->wake_count > 0)
         http_wake(crew->wakes[0]);
-    (void)pthread_mutex_unlock(&crew->lock);
+    (void)pthread_mutex_unlock(&crew->wake_lock);
 }
+
+void crew_sleep(struct crew *crew, struct sleeper *sleeper)
+{
+    (void)pthread_mutex_lock(&crew->wake_lock);
+    sleeper->state = SLEEPER_ASLEEP;
+    sleeper->next = crew->sleepers;
+    crew->sleepers = sleeper;
+    (void)atomic_fetch_add(&crew->sleeping, 1);
+    (void)pthread_mutex_unlock(&crew->wake_lock);
+    crew_wake_housekeeping(crew);
+}
+
+void crew_rise(struct crew *crew, struct sleeper *sleeper)
+{
+    struct sleeper **link = &crew->sleepers;
+
+    (void)pthread_mutex_lock(&crew->wake_lock);
+    switch (sleeper->state) {
+    case SLEEPER_AWAKE:
+        break;
+    case SLEEPER_ASLEEP:
+        while (*link != sleeper)
+            link = &(*link)->next;
+        *link = sleeper->next;
+        (void)atomic_fetch_sub(&crew->sleeping, 1);
+        break;
+    case SLEEPER_CALLED:
+        (void)atomic_fetch_sub(&crew->called, 1);
+        break;
+    }
+    sleeper->state = SLEEPER_AWAKE;
+    atomic_store(&sleeper->is_called, false);
+    (void)pthread_mutex_unlock(&crew->wake_lock);
+}
+
+void crew_call(struct crew *crew)
+{
+    struct sleeper *sleeper;
+
+    if (atomic_load(&crew->sleeping) == 0)
+        return;
+    (void)pthread_mutex_lock(&crew->wake_lock);
+    sleeper = crew->sleepers;
+    if (sleeper) {
+        crew->sleepers = sleeper->next;
+        sleeper->state = SLEEPER_CALLED;
+        (void)atomic_fetch_sub(&crew->sleeping, 1);
+        (void)atomic_fetch_add(&crew->called, 1);
+        atomic_store(&sleeper->is_called, true);
+        http_wake(sleeper->http);
+    }
+    (void)pthread_mutex_unlock(&crew->wake_lock);
+}
+
+bool crew_wants_watch(const struct crew *crew)
+{
+    return atomic_load(&crew->sleeping) > 0 && atomic_load(&crew->called) == 0 && !atomic_load(&crew->is_stopping);
+}
+
+/* --- the lease --- */
 
 bool crew_has_lease(struct crew *crew)
 {
@@ -237,9 +296,9 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
         crew->denials = crew->rate_strikes = 0;
     }
     pause_ms = pause_locked(crew, end, verdict, retry_after_ms);
-    if (was_narrow) /* one request at a time: its answer is what the others wait for */
-        wake_all_locked(crew);
     (void)pthread_mutex_unlock(&crew->lock);
+    if (was_narrow) /* one request at a time: its answer is what the others wait for */
+        crew_wake_all(crew);
     log_change(&change);
     note_token(crew, end, verdict);
     return pause_ms;

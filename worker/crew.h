@@ -1,5 +1,7 @@
 /* What the sender threads of one worker share, and nothing else: the token, the circuit breaker, the judgement of 403s,
- * who sleeps, and when to stop. One lock, held for a few instructions; nothing slow happens under it. */
+ * who sleeps, and when to stop. Two locks, never held together: one for what the senders decide by, held for a few
+ * instructions, and one for waking, under which descriptors are written to. Whoever is woken wants the first at once,
+ * and would meet its waker there if there were only one. */
 #ifndef HERALD_WORKER_CREW_H
 #define HERALD_WORKER_CREW_H
 
@@ -20,6 +22,15 @@
 
 #define CREW_THREADS_MAX 256
 
+/* A sender that may sleep. It is called when there may be work: one at a time, who calls the next if it got all that
+ * it asked for. While it is on its way nobody watches the lists, which still hold what it is called for. */
+struct sleeper {
+    struct http *http;
+    atomic_bool is_called;
+    enum { SLEEPER_AWAKE, SLEEPER_ASLEEP, SLEEPER_CALLED } state; /* the rest under the crew's lock for waking */
+    struct sleeper *next;
+};
+
 struct crew {
     const struct settings *_Atomic settings; /* those in force; others take their place on SIGHUP */
     char worker_id[64];
@@ -32,23 +43,26 @@ struct crew {
     /* Set by the signal handler's thread, read by all. */
     atomic_bool is_stopping;
     atomic_bool is_hurried;      /* a second signal: end what is under way at once */
-    atomic_uint work_count;      /* goes up when there may be work for those who sleep */
-    atomic_size_t sleeping;      /* senders that found nothing to do and wait for a wake-up */
+    atomic_size_t sleeping;      /* senders that found nothing to do and wait for a call */
+    atomic_size_t called;        /* those who were called and have not looked yet */
     atomic_size_t running;       /* sender threads that have not ended */
     atomic_bool is_audit_full;   /* Redis hands nothing out until the audit was exported */
     atomic_llong audit_said_ms;  /* monotonic; when that was last logged */
     atomic_llong lease_until_ms; /* clock_boot_ms; what Redis has confirmed, less the time that took */
     struct pulse keeping_pulse, sender_pulses[CREW_THREADS_MAX];
 
+    pthread_mutex_t wake_lock;                /* guards these, and that they are there while they are written to */
+    struct http *wakes[CREW_THREADS_MAX + 3]; /* of the housekeeping, the senders, the poller, callbacks */
+    size_t wake_count;
+    struct sleeper *sleepers; /* who fell asleep last comes first: its connections are the warmest */
+
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
     struct forbidden forbidden;
-    unsigned denials;                         /* pauses for want of credentials or permission in a row */
-    unsigned rate_strikes;                    /* 429s without a Retry-After in a row */
-    int64_t struck_ms;                        /* monotonic; when the last of either was counted */
-    size_t active;                            /* requests under way in all threads */
-    struct http *wakes[CREW_THREADS_MAX + 3]; /* of the housekeeping, the senders, the poller, callbacks */
-    size_t wake_count;
+    unsigned denials;      /* pauses for want of credentials or permission in a row */
+    unsigned rate_strikes; /* 429s without a Retry-After in a row */
+    int64_t struck_ms;     /* monotonic; when the last of either was counted */
+    size_t active;         /* requests under way in all threads */
 };
 
 void crew_init(struct crew *crew, const struct settings *settings, struct token *token);
@@ -59,6 +73,13 @@ void crew_join(struct crew *crew, struct http *http);
 void crew_leave(struct crew *crew, struct http *http);
 void crew_wake_all(struct crew *crew);
 void crew_wake_housekeeping(struct crew *crew); /* it is the first that joined */
+
+/* An awake one, until it is called; the housekeeping watches the lists meanwhile. */
+void crew_sleep(struct crew *crew, struct sleeper *sleeper);
+/* It has looked for work, called or by itself, or ends. Nothing happens to one that does not sleep. */
+void crew_rise(struct crew *crew, struct sleeper *sleeper);
+void crew_call(struct crew *crew); /* one of those who sleep, if any does */
+bool crew_wants_watch(const struct crew *crew);
 
 /* Whether this worker owns what it took. Without a lease nothing may start: others may be sending it already. */
 bool crew_has_lease(struct crew *crew);

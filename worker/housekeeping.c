@@ -42,19 +42,22 @@ static void on_work(void *context)
     struct watch *watch = context;
 
     watch->is_armed = false;
-    (void)atomic_fetch_add(&watch->keeping->crew->work_count, 1);
-    crew_wake_all(watch->keeping->crew);
+    crew_call(watch->keeping->crew);
+}
+
+/* First of all in a turn: a message may have come. */
+static void hear_watches(struct housekeeping *keeping)
+{
+    for (int i = 0; i < PRIORITY_COUNT; i++)
+        (void)store_pump(keeping->watches[i].store, NULL); /* the main connection says when Redis is away */
 }
 
 static void arm_watches(struct housekeeping *keeping)
 {
-    bool is_wanted = atomic_load(&keeping->crew->sleeping) > 0 && !atomic_load(&keeping->crew->is_stopping);
-
     for (int i = 0; i < PRIORITY_COUNT; i++) {
         struct watch *watch = &keeping->watches[i];
 
-        (void)store_pump(watch->store, NULL); /* the main connection says when Redis is away */
-        if (is_wanted && !watch->is_armed && store_is_up(watch->store)) {
+        if (crew_wants_watch(keeping->crew) && !watch->is_armed && store_is_up(watch->store)) {
             watch->is_armed = true;
             store_watch(watch->store, (enum priority)i, WATCH_MS, on_work, watch);
             (void)store_pump(watch->store, NULL);
@@ -169,8 +172,7 @@ static void on_reaped(void *context, int64_t taken)
         return;
     metrics_count(keeping->metrics, METRIC_REAPED, (uint64_t)taken, 0, 0, 0);
     log_warning("took messages back from a worker that is gone", LOG_NUMBER("count", taken));
-    (void)atomic_fetch_add(&keeping->crew->work_count, 1);
-    crew_wake_all(keeping->crew);
+    crew_call(keeping->crew);
     keeping->reap_at_ms = 0; /* there may be more */
 }
 
@@ -205,6 +207,7 @@ static void turn(struct housekeeping *keeping)
     struct http_watch watches[1 + PRIORITY_COUNT];
 
     pulse_beat(&keeping->crew->keeping_pulse, clock_mono_ms());
+    hear_watches(keeping);
     (void)store_pump(keeping->store, NULL); /* trouble is logged there */
     fetch_token(keeping);
     http_pump(keeping->http);
@@ -249,6 +252,7 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
 {
     const struct settings *settings = crew->settings;
     struct housekeeping *keeping = mem_zalloc(1, sizeof(*keeping));
+    char actor[AUDIT_ACTOR_MAX + 1];
     const struct http_config http = {
         .ca_file = settings->ca_file,
         .timeout_ms = settings->timeout_ms,
@@ -272,6 +276,8 @@ int housekeeping_open(struct housekeeping **ret, struct crew *crew, struct reaso
     }
     keeping->metrics = metrics_join(crew->metrics);
     store_set_metrics(keeping->store, keeping->metrics);
+    (void)snprintf(actor, sizeof(actor), "worker:%s", crew->worker_id);
+    store_set_actor(keeping->store, actor); /* who reaps */
     store_set_limits(keeping->store, &(struct store_limits){.keep_ms = settings->keep_ms,
                                                             .audit_max = settings->audit_max,
                                                             .audit_stops = settings_audit_stops(settings),

@@ -1,235 +1,16 @@
 #include "worker/http.h"
 
-#include <curl/curl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 
-#include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "worker/http_parts.h"
 
-#define HEADER_COUNT      (6 + HTTP_MORE_HEADERS)
-#define AUTHORIZATION_MAX 4400 /* a token may be a JWT of 4 kB */
-
-/* A connection that has been idle for longer is not used again: load balancers close theirs after 60 s or so, and a
- * request that meets such a closing has an unknown outcome. */
-#define IDLE_CONNECTION_SECONDS 30L
-
-/* libcurl reads so much at once, and answers are a few hundred bytes. Each transfer holds one; 16 KiB by default. */
-#define READ_BYTES 2048L
-
-struct transfer {
-    struct transfer *next_free;
-    struct transfer *older, *newer; /* among those under way, by when they started */
-    struct http *http;
-    CURL *easy;
-    void *context;
-    int64_t started_ms;
-    bool is_active;
-    bool has_left;     /* the request has begun to leave */
-    bool was_stopped;  /* libcurl wanted to send it a second time */
-    bool was_withheld; /* ended by us before it left */
-    bool is_cut;       /* the answer's body is larger than we keep */
-    char *url_text;    /* what `url` was made of */
-    CURLU *url;
-    bool is_forbidden; /* an address that it would have had was not allowed */
-    char authorization[AUTHORIZATION_MAX];
-    char content_type[HTTP_HEADER_MAX], request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
-    struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */
-    char answer_retry_after[HTTP_HEADER_MAX], answer_correlation_id[HTTP_HEADER_MAX],
-        answer_request_id[HTTP_HEADER_MAX];
-    struct buf body;
-    char error[CURL_ERROR_SIZE];
-};
-
-struct http {
-    CURLM *multi;
-    struct http_config config;
-    char *ca_file;
-    struct transfer *transfers; /* max_requests of them */
-    struct transfer *free;
-    struct transfer *shown;           /* its result is borrowed; free after the next call */
-    struct transfer *oldest, *newest; /* under way; all have the same time, so the oldest is the next to be late */
-    int64_t pumped_ms;                /* when the last pump began: what had come by then has been read */
-    bool is_aborting;
-    size_t active;
-};
-
-int http_global_init(struct reason *why)
-{
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-        return 0;
-    reason_set(why, "libcurl cannot be initialised");
-    return ERR_STATE;
-}
-
-void http_global_clear(void)
-{
-    curl_global_cleanup();
-}
-
-/* Called right before a request goes out on a connection: for the second time when libcurl tries again by itself. */
-static int on_leaving(void *user, char *primary_ip, char *local_ip, int primary_port, int local_port)
-{
-    struct transfer *transfer = user;
-    const struct http_config *config = &transfer->http->config;
-
-    (void)primary_ip;
-    (void)local_ip;
-    (void)primary_port;
-    (void)local_port;
-    if (!transfer->has_left && config->may_leave && !config->may_leave(config->may_leave_context, transfer->context)) {
-        transfer->was_withheld = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    transfer->was_stopped = transfer->has_left;
-    transfer->has_left = true;
-    return transfer->was_stopped ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
-}
-
-/* In place of libcurl's own socket(). A transfer that finds a connection made before does without. */
-static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct transfer *transfer = user;
-
-    (void)purpose;
-    if (!transfer->http->config.may_connect(transfer->context, &address->addr)) {
-        transfer->is_forbidden = true;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-static bool guard_connections(struct transfer *transfer)
-{
-    return curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket) == CURLE_OK &&
-           curl_easy_setopt(transfer->easy, CURLOPT_OPENSOCKETDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(transfer->easy, CURLOPT_PROXY, "") == CURLE_OK;
-}
-
-static size_t on_body(char *data, size_t size, size_t count, void *user)
-{
-    struct transfer *transfer = user;
-    size_t len = size * count;
-
-    if (len > transfer->body.max - transfer->body.len) {
-        buf_add(&transfer->body, data, transfer->body.max - transfer->body.len);
-        transfer->is_cut = true;
-        return 0; /* ends the transfer */
-    }
-    buf_add(&transfer->body, data, len);
-    return len;
-}
-
-/* Keeps the value if the line is this header; what is too long to be true is left out. */
-static void keep_header(const char *line, size_t len, const char *name, char out[HTTP_HEADER_MAX])
-{
-    size_t name_len = strlen(name);
-
-    if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
-        return;
-    line += name_len + 1;
-    len -= name_len + 1;
-    while (len > 0 && (*line == ' ' || *line == '\t')) {
-        line++;
-        len--;
-    }
-    while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' '))
-        len--;
-    if (len >= HTTP_HEADER_MAX || memchr(line, '\0', len))
-        return;
-    memcpy(out, line, len);
-    out[len] = '\0';
-}
-
-static size_t on_header(char *data, size_t size, size_t count, void *user)
-{
-    struct transfer *transfer = user;
-    size_t len = size * count;
-
-    keep_header(data, len, "Retry-After", transfer->answer_retry_after);
-    keep_header(data, len, "ININ-Correlation-Id", transfer->answer_correlation_id);
-    keep_header(data, len, "X-Genesys-Request-Id", transfer->answer_request_id);
-    return len;
-}
-
-static bool set_up_easy(struct http *http, struct transfer *transfer)
-{
-    CURL *easy = transfer->easy = curl_easy_init();
-
-    if (!easy)
-        return false;
-    return curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->config.connect_timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_SECONDS) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_leaving) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_USERAGENT, "herald/" HERALD_VERSION) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer) == CURLE_OK &&
-           (!http->config.may_connect || guard_connections(transfer)) &&
-           (!http->ca_file || curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file) == CURLE_OK);
-}
-
-int http_open(struct http **ret, const struct http_config *config, struct reason *why)
-{
-    struct http *http = mem_zalloc(1, sizeof(*http));
-
-    http->config = *config;
-    http->ca_file = mem_text(config->ca_file);
-    http->transfers = mem_zalloc(config->max_requests, sizeof(*http->transfers));
-    http->multi = curl_multi_init();
-    if (!http->multi || curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->max_requests) != CURLM_OK ||
-        curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) != CURLM_OK) {
-        reason_set(why, "libcurl cannot be set up");
-        http_close(http);
-        return ERR_STATE;
-    }
-    for (size_t i = config->max_requests; i-- > 0;) {
-        struct transfer *transfer = &http->transfers[i];
-
-        transfer->http = http;
-        buf_init(&transfer->body, config->body_max > 0 ? config->body_max : HTTP_BODY_MAX);
-        transfer->next_free = http->free;
-        http->free = transfer;
-    }
-    *ret = http;
-    return 0;
-}
-
-void http_close(struct http *http)
-{
-    if (!http)
-        return;
-    for (size_t i = 0; i < http->config.max_requests; i++) {
-        struct transfer *transfer = &http->transfers[i];
-
-        if (transfer->is_active)
-            (void)curl_multi_remove_handle(http->multi, transfer->easy); /* it goes in the next line */
-        curl_easy_cleanup(transfer->easy);
-        curl_url_cleanup(transfer->url);
-        free(transfer->url_text);
-        buf_clear(&transfer->body);
-        explicit_bzero(transfer->authorization, sizeof(transfer->authorization));
-    }
-    (void)curl_multi_cleanup(http->multi); /* takes NULL */
-    free(http->transfers);
-    free(http->ca_file);
-    free(http);
-}
+#define READY_MAX 256 /* descriptors that are looked at in one go */
 
 /* --- time ---
  *
@@ -275,16 +56,16 @@ static void add_header(struct transfer *transfer, size_t *count, char *line)
 static void set_headers(struct transfer *transfer, const struct http_request *request)
 {
     static char accept_json[] = "Accept: application/json", no_expect[] = "Expect:";
+    struct http *http = transfer->http;
     size_t count = 0;
 
-    (void)snprintf(transfer->content_type, sizeof(transfer->content_type), "Content-Type: %s", request->content_type);
-    add_header(transfer, &count, transfer->content_type);
+    transfer->content_type = shared_line_take(&http->content_type, "Content-Type: ", request->content_type);
+    add_header(transfer, &count, transfer->content_type->text);
     add_header(transfer, &count, accept_json);
     add_header(transfer, &count, no_expect); /* libcurl must not wait for a 100 before it sends a large body */
     if (request->authorization) {
-        (void)snprintf(transfer->authorization, sizeof(transfer->authorization), "Authorization: %s",
-                       request->authorization);
-        add_header(transfer, &count, transfer->authorization);
+        transfer->authorization = shared_line_take(&http->authorization, "Authorization: ", request->authorization);
+        add_header(transfer, &count, transfer->authorization->text);
     }
     if (request->request_id) {
         (void)snprintf(transfer->request_id, sizeof(transfer->request_id), "X-Genesys-Request-Id: %s",
@@ -334,7 +115,7 @@ void http_start(struct http *http, const struct http_request *request)
 
     give_shown_back(http);
     transfer = http->free;
-    if (!transfer || (!transfer->easy && !set_up_easy(http, transfer)))
+    if (!transfer || (!transfer->easy && !http_set_up_easy(http, transfer)))
         abort(); /* more than max_requests is our own mistake; the rest is out of memory: see mem.h */
     http->free = transfer->next_free;
     transfer->context = request->context;
@@ -362,12 +143,34 @@ size_t http_active(const struct http *http)
     return http->active;
 }
 
+/* What is not writable is readable, or broken, which reading tells. An error of one transfer shows in its result. */
+static void act_on(struct http *http, const struct epoll_event *event)
+{
+    int running, what = (event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                        (event->events & ~(uint32_t)EPOLLOUT ? CURL_CSELECT_IN : 0);
+
+    (void)curl_multi_socket_action(http->multi, event->data.fd, what, &running);
+}
+
 void http_pump(struct http *http)
 {
+    struct epoll_event ready[READY_MAX];
+    size_t rounds = http->config.max_requests / READY_MAX + 1;
+    bool is_all = false;
     int running;
 
     http->pumped_ms = clock_mono_ms();
-    (void)curl_multi_perform(http->multi, &running); /* an error of one transfer shows in its result */
+    /* All of it once: whose answer lies there unread would be taken for late. */
+    for (size_t round = 0; !is_all && round < rounds; round++) {
+        size_t count = sockets_ready(&http->sockets, ready, READY_MAX, &is_all);
+
+        for (size_t i = 0; i < count; i++)
+            act_on(http, &ready[i]);
+    }
+    if (http->timer_at_ms <= clock_mono_ms()) { /* also what has just been started */
+        http->timer_at_ms = INT64_MAX;
+        (void)curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
 }
 
 static const char *or_null(const char *text)
@@ -395,6 +198,9 @@ static void finish(struct http *http, struct transfer *transfer, CURLcode code, 
     (void)curl_multi_remove_handle(http->multi, transfer->easy);              /* it is in there */
     transfer->is_active = false;
     leave_line(http, transfer);
+    shared_line_drop(transfer->authorization);
+    shared_line_drop(transfer->content_type);
+    transfer->authorization = transfer->content_type = NULL;
     http->active--;
     http->shown = transfer;
     *ret = (struct http_result){
@@ -450,26 +256,34 @@ void http_abort_all(struct http *http)
 
 void http_wait(struct http *http, const struct http_watch *watches, size_t count, int64_t timeout_ms)
 {
-    struct curl_waitfd extra[HTTP_WATCH_MAX];
-    unsigned used = 0;
-    int64_t left_ms = next_deadline_ms(http) - clock_mono_ms();
+    struct pollfd polled[2 + HTTP_WATCH_MAX] = {
+        {.fd = http->sockets.epoll_fd, .events = POLLIN},
+        {.fd = http->wake_fd, .events = POLLIN},
+    };
+    nfds_t used = 2;
+    int64_t until_ms = next_deadline_ms(http), left_ms;
+    eventfd_t wakes;
 
-    for (size_t i = 0; i < count && used < HTTP_WATCH_MAX; i++) {
-        if (watches[i].fd < 0)
-            continue;
-        extra[used++] = (struct curl_waitfd){
-            .fd = watches[i].fd,
-            .events = (short)(CURL_WAIT_POLLIN | (watches[i].wants_write ? CURL_WAIT_POLLOUT : 0)),
-        };
+    for (size_t i = 0; i < count && i < HTTP_WATCH_MAX; i++) {
+        if (watches[i].fd >= 0)
+            polled[used++] = (struct pollfd){
+                .fd = watches[i].fd,
+                .events = (short)(POLLIN | (watches[i].wants_write ? POLLOUT : 0)),
+            };
     }
+    if (until_ms > http->timer_at_ms)
+        until_ms = http->timer_at_ms;
+    left_ms = until_ms - clock_mono_ms();
     if (timeout_ms > left_ms)
         timeout_ms = left_ms;
     if (timeout_ms < 0)
         timeout_ms = 0;
-    (void)curl_multi_poll(http->multi, extra, used, timeout_ms > 60000 ? 60000 : (int)timeout_ms, NULL);
+    (void)poll(polled, used, timeout_ms > 60000 ? 60000 : (int)timeout_ms); /* the caller looks again anyway */
+    if (polled[1].revents)
+        (void)eventfd_read(http->wake_fd, &wakes); /* before the turn, so that a wake during it counts again */
 }
 
 void http_wake(struct http *http)
 {
-    (void)curl_multi_wakeup(http->multi); /* fails only if it is full of wake-ups already */
+    (void)eventfd_write(http->wake_fd, 1); /* fails only when 2^64 wakes are waiting */
 }

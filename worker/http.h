@@ -19,7 +19,9 @@
 
 #define HTTP_BODY_MAX                                                                                                  \
     ((size_t)64 << 10) /* bytes of an answer that are kept unless asked for more; the rest is not read */
-#define HTTP_HEADER_MAX   256
+#define HTTP_HEADER_MAX                                                                                                \
+    160 /* of an answer's header that is kept; and of a request's, but for those that many share                       \
+         */
 #define HTTP_MORE_HEADERS 3
 
 struct http;

@@ -56,7 +56,7 @@ void letter_write(const struct letter *letter, struct envelope *envelope, struct
         buf_member_text(out, "message", letter->last->message);
         buf_char(out, '}');
     }
-    if (json_kind(envelope->json) == JSON_OBJECT) {
+    if (envelope_is_writable(envelope)) {
         buf_text(out, ",\"envelope\":");
         envelope_write(envelope, NULL, out);
     } else {

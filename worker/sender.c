@@ -19,24 +19,36 @@
 
 /* --- taking --- */
 
-static void note_nothing_taken(struct sender *sender, const struct store_reserved *reserved)
+/* When to ask again, by what the answer to the last reserve says. */
+static void plan_next(struct sender *sender, const struct store_reserved *reserved)
 {
     int64_t wait_ms = IDLE_MS;
 
-    if (reserved->hold_ms > 0)
+    if (reserved->hold_ms > 0) {
         wait_ms = reserved->hold_ms;
-    else if (reserved->window_ms > 0)
+    } else if (reserved->window_ms > 0) {
         wait_ms = reserved->window_ms;
-    else if (reserved->has_no_lease)
+    } else if (reserved->has_no_lease) {
         crew_lose_lease(sender->crew);
-    else if (reserved->is_audit_full)
+    } else if (reserved->is_audit_full) {
         crew_note_audit(sender->crew, true);
-    else
-        sender->is_asleep = true;
+    } else if (reserved->count < (size_t)reserved->wanted) {
+        sender->is_asleep = true; /* the lists are empty */
+    } else {
+        crew_call(sender->crew); /* there may be more than one sender's share */
+        return;
+    }
     if (reserved->due_in_ms >= 0 && reserved->due_in_ms < wait_ms)
         wait_ms = reserved->due_in_ms + 1;
     /* However long it is, it may be called off meanwhile. */
     sender->next_take_ms = clock_mono_ms() + (wait_ms < IDLE_MS ? wait_ms : IDLE_MS);
+}
+
+static void get_up(struct sender *sender)
+{
+    if (sender->is_in_bed)
+        crew_rise(sender->crew, &sender->sleeper);
+    sender->is_in_bed = false;
 }
 
 static void on_reserved(void *context, const struct store_reserved *reserved)
@@ -44,6 +56,7 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     struct sender *sender = context;
 
     sender->is_asking = false;
+    get_up(sender);
     if (reserved->rc != 0) { /* lost, or broken off by an error: what may have been handed to us goes back */
         settler_release_range(&sender->settler, sender->prefix, reserved->first, reserved->wanted);
         if (reserved->rc != ERR_UNREACHABLE)
@@ -53,9 +66,8 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
     sender->clock_offset_ms = reserved->now_ms - clock_mono_ms();
     if (!reserved->is_audit_full)
         crew_note_audit(sender->crew, false);
-    if (reserved->count == 0)
-        note_nothing_taken(sender, reserved);
-    else
+    plan_next(sender, reserved);
+    if (reserved->count > 0)
         grant_note_reserve(&sender->grant);
     for (size_t i = 0; i < reserved->count; i++)
         admit_message(sender, reserved->first + (int64_t)i, store_reserved_envelope(reserved, i));
@@ -64,14 +76,6 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
 
 static bool may_ask(struct sender *sender, int64_t now_ms)
 {
-    if (sender->work_seen != atomic_load(&sender->crew->work_count)) {
-        sender->work_seen = atomic_load(&sender->crew->work_count);
-        if (sender->is_asleep)
-            sender->next_take_ms = now_ms;
-        /* Awake even if the breaker or the token keeps it from taking: a list that is not empty wakes whoever sleeps,
-         * again and again. */
-        sender->is_asleep = false;
-    }
     return !sender->is_asking && !atomic_load(&sender->crew->is_stopping) && store_is_up(sender->store) &&
            crew_has_lease(sender->crew) && (now_ms >= sender->next_take_ms || now_ms >= sender->own_due_ms);
 }
@@ -99,9 +103,8 @@ static int64_t wanted_now(struct sender *sender, int64_t now_ms, int64_t *ret_as
     return (int64_t)room < allowance ? (int64_t)room : allowance;
 }
 
-static void take_more(struct sender *sender)
+static bool ask_for_more(struct sender *sender, int64_t now_ms)
 {
-    int64_t now_ms = clock_mono_ms();
     const struct settings *settings = sender->crew->settings;
     struct store_reserve ask = {
         .worker = sender->crew->worker_id,
@@ -110,17 +113,16 @@ static void take_more(struct sender *sender)
         .rate = settings->rate,
     };
 
-    sender->ask_again_ms = INT64_MAX;
     if (sender->grant_for != settings) { /* at the start, and when they were read again */
         grant_init(&sender->grant, &settings->rate, &settings->sender_rate);
         sender->grant_for = settings;
     }
     ask.margin_ms = sender->grant.margin_ms;
     if (!may_ask(sender, now_ms))
-        return;
+        return false;
     ask.wanted = wanted_now(sender, now_ms, &sender->ask_again_ms);
     if (ask.wanted == 0 || !token_get(sender->crew->token, &sender->token))
-        return;
+        return false;
     sender->is_asleep = false;
     sender->is_asking = true;
     if (now_ms >= sender->own_due_ms)
@@ -128,28 +130,41 @@ static void take_more(struct sender *sender)
     sender->asked_at_ms = now_ms;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
+    return true;
+}
+
+/* One that was called and cannot take anything now stays awake, until it can, and another one is called. */
+static void take_more(struct sender *sender)
+{
+    int64_t now_ms = clock_mono_ms();
+    bool was_called = sender->is_asleep && atomic_load(&sender->sleeper.is_called);
+
+    if (was_called) {
+        sender->is_asleep = false;
+        sender->next_take_ms = now_ms;
+    }
+    sender->ask_again_ms = INT64_MAX;
+    if (!ask_for_more(sender, now_ms) && was_called) {
+        get_up(sender);
+        crew_call(sender->crew);
+    }
 }
 
 /* --- the loop --- */
 
-static void watch_sleep(struct sender *sender)
+static void go_to_bed(struct sender *sender)
 {
-    if (sender->is_asleep == sender->is_counted_asleep)
+    if (!sender->is_asleep || sender->is_in_bed)
         return;
-    sender->is_counted_asleep = sender->is_asleep;
-    if (sender->is_asleep) {
-        (void)atomic_fetch_add(&sender->crew->sleeping, 1);
-        crew_wake_housekeeping(sender->crew); /* it watches the lists as long as somebody sleeps */
-    } else {
-        (void)atomic_fetch_sub(&sender->crew->sleeping, 1);
-    }
+    sender->is_in_bed = true;
+    crew_sleep(sender->crew, &sender->sleeper);
 }
 
 static int64_t wait_ms(const struct sender *sender)
 {
     int64_t now_ms = clock_mono_ms(), at_ms = now_ms + IDLE_MS, store_ms = store_wait_ms(sender->store);
 
-    if (settler_has_some(&sender->settler)) /* a reserve was answered at the end of this turn */
+    if (settler_has_ready(&sender->settler)) /* Redis has answered at the end of this turn */
         return 0;
     if (!sender->is_asking && sender->next_take_ms > now_ms && sender->next_take_ms < at_ms)
         at_ms = sender->next_take_ms;
@@ -173,10 +188,10 @@ static void turn(struct sender *sender)
     http_pump(sender->http);
     while (http_next(sender->http, &result))
         attempt_finish(sender, &result);
-    settler_flush(&sender->settler);
+    settler_flush(&sender->settler, atomic_load(&sender->crew->is_stopping));
     take_more(sender);
     (void)store_pump(sender->store, NULL);
-    watch_sleep(sender);
+    go_to_bed(sender);
     most_ms = log_flush();
     watch = (struct http_watch){store_fd(sender->store), store_wants_write(sender->store)};
     wait = wait_ms(sender);
@@ -209,8 +224,7 @@ static void *run(void *argument)
         turn(sender);
     log_hold(NULL);
     pulse_end(sender->pulse);
-    sender->is_asleep = false;
-    watch_sleep(sender);
+    get_up(sender);
     crew_leave(sender->crew, sender->http);
     (void)atomic_fetch_sub(&sender->crew->running, 1);
     crew_wake_all(sender->crew);
@@ -280,6 +294,7 @@ int sender_start(struct sender **ret, struct crew *crew, unsigned number, struct
     if (settings->poll_status)
         store_set_poll_times(sender->store, &(struct store_poll_times){settings->poll_first_ms, settings->poll_age_ms});
     settler_init(&sender->settler, sender->store, crew->worker_id);
+    sender->sleeper.http = sender->http;
     crew_join(crew, sender->http);
     (void)atomic_fetch_add(&crew->running, 1);
     if (pthread_create(&sender->thread, NULL, run, sender) != 0) {

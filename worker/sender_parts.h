@@ -39,8 +39,9 @@ struct sender {
     int64_t ask_again_ms;             /* when the breaker may have changed its mind */
     int64_t clock_offset_ms;          /* Redis' clock less our monotonic one */
 
-    bool is_asleep, is_counted_asleep;
-    unsigned work_seen;
+    bool is_asleep; /* it asks again when it is called, or when its time has come */
+    bool is_in_bed; /* the crew knows that it sleeps, or was called */
+    struct sleeper sleeper;
     int64_t stop_at_ms; /* 0 until it is to stop */
 };
 

@@ -16,9 +16,12 @@ void settler_init(struct settler *settler, struct store *store, const char *work
 /* The context is the first slot of a chain: nothing is left behind when the answer never comes. */
 static void on_settled(void *context, int rc)
 {
+    struct slot *first = context;
     int64_t count = 0;
 
-    for (struct slot *slot = context, *next; slot; slot = next) {
+    if (first)
+        first->sender->settler.piles[first->move].steps--;
+    for (struct slot *slot = first, *next; slot; slot = next) {
         next = slot->next;
         slots_give(&slot->sender->slots, slot);
         count++;
@@ -32,24 +35,28 @@ static void flush_pile(struct settler *settler, enum store_move move)
 {
     struct pile *pile = &settler->piles[move];
 
-    if (pile->count == 0)
-        return;
     for (size_t i = 0; i < pile->count; i++)
         pile->slots[i]->next = i + 1 < pile->count ? pile->slots[i + 1] : NULL;
+    pile->slots[0]->move = move;
     store_settle(settler->store, move, settler->worker, pile->items, pile->count, on_settled, pile->slots[0]);
     pile->count = 0;
+    pile->steps++;
 }
 
-void settler_flush(struct settler *settler)
-{
-    for (int move = 0; move < STORE_MOVE_COUNT; move++)
-        flush_pile(settler, (enum store_move)move);
-}
-
-bool settler_has_some(const struct settler *settler)
+void settler_flush(struct settler *settler, bool is_hurried)
 {
     for (int move = 0; move < STORE_MOVE_COUNT; move++) {
-        if (settler->piles[move].count > 0)
+        const struct pile *pile = &settler->piles[move];
+
+        if (pile->count > 0 && (pile->steps == 0 || is_hurried))
+            flush_pile(settler, (enum store_move)move);
+    }
+}
+
+bool settler_has_ready(const struct settler *settler)
+{
+    for (int move = 0; move < STORE_MOVE_COUNT; move++) {
+        if (settler->piles[move].count > 0 && settler->piles[move].steps == 0)
             return true;
     }
     return false;

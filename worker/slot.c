@@ -9,22 +9,23 @@
 
 void slots_init(struct slots *slots, size_t count, struct sender *sender)
 {
-    *slots = (struct slots){.all = mem_zalloc(count, sizeof(struct slot)), .count = count};
-    for (size_t i = count; i-- > 0;) {
-        struct slot *slot = &slots->all[i];
+    *slots = (struct slots){.sender = sender, .all = mem_zalloc(count, sizeof(struct slot)), .count = count};
+}
 
-        slot->sender = sender;
-        buf_init(&slot->body, DOCUMENT_MAX);
-        buf_init(&slot->document, DOCUMENT_MAX);
-        buf_init(&slot->audit, DOCUMENT_MAX);
-        slot->next = slots->free;
-        slots->free = slot;
-    }
+static struct slot *make(struct slots *slots)
+{
+    struct slot *slot = &slots->all[slots->made++];
+
+    slot->sender = slots->sender;
+    buf_init(&slot->body, DOCUMENT_MAX);
+    buf_init(&slot->document, DOCUMENT_MAX);
+    buf_init(&slot->audit, DOCUMENT_MAX);
+    return slot;
 }
 
 void slots_clear(struct slots *slots)
 {
-    for (size_t i = 0; i < slots->count; i++) {
+    for (size_t i = 0; i < slots->made; i++) {
         struct slot *slot = &slots->all[i];
 
         envelope_clear(&slot->envelope);
@@ -40,9 +41,12 @@ struct slot *slots_take(struct slots *slots)
 {
     struct slot *slot = slots->free;
 
-    if (!slot)
+    if (!slot && slots->made == slots->count)
         return NULL;
-    slots->free = slot->next;
+    if (slot)
+        slots->free = slot->next;
+    else
+        slot = make(slots);
     slots->used++;
     buf_reset(&slot->body);
     buf_reset(&slot->document);

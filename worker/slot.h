@@ -1,5 +1,5 @@
 /* A slot: one message in the hands of a sender, from the reserve that brought it to Redis' answer that it is settled.
- * Slots are made once; their buffers are used again. */
+ * Slots are made as they are needed; their buffers are used again. */
 #ifndef HERALD_WORKER_SLOT_H
 #define HERALD_WORKER_SLOT_H
 
@@ -18,6 +18,7 @@ struct slot {
     struct envelope envelope;
     uint64_t id_hash;
     bool is_new;                      /* nobody had counted it as accepted */
+    enum store_move move;             /* on its way to Redis: its outcome */
     int64_t granted_ms;               /* monotonic; when its grant was asked for */
     int64_t margin_ms, life_ms;       /* of the grant: see grant.h */
     char person[CHANNEL_PERSON_SIZE]; /* as in the suppression set; "" for a conversation */
@@ -37,9 +38,10 @@ struct slot {
 };
 
 struct slots {
-    struct slot *all;
+    struct sender *sender;
+    struct slot *all; /* memory of those never used stays the system's */
     struct slot *free;
-    size_t count, used;
+    size_t count, made, used;
 };
 
 void slots_init(struct slots *slots, size_t count, struct sender *sender);

@@ -1,7 +1,6 @@
 #include "worker/vitals.h"
 
 #include "common/clock.h"
-#include "common/org_metrics.h"
 
 static const char *token_problem(void *context)
 {
@@ -27,18 +26,17 @@ static bool is_alive(void *context, int64_t now_ms)
     return crew_is_alive(context, now_ms);
 }
 
-static int64_t window_ms(void *context)
+static struct rate rate(void *context)
 {
-    struct crew *crew = context;
+    const struct crew *crew = context;
     const struct settings *settings = crew->settings;
 
-    return settings->rate.limit > 0 ? settings->rate.window_ms : 0;
+    return settings->rate;
 }
 
-static void measure(void *context, const struct store_gauges *gauges, struct metrics_scrape *scrape)
+static void measure(void *context, struct metrics_scrape *scrape)
 {
     struct crew *crew = context;
-    const struct settings *settings = crew->settings;
     struct crew_look look = crew_look(crew);
     int64_t left_ms = crew_lease_left_ms(crew), until_ms = atomic_load(&crew->lease_until_ms);
 
@@ -50,12 +48,6 @@ static void measure(void *context, const struct store_gauges *gauges, struct met
     if (until_ms > 0)
         metrics_set(scrape, METRIC_LEASE_AGE, (double)(clock_boot_ms() - (until_ms - crew->identity.lease_ms)) / 1e3,
                     0);
-    if (settings->rate.limit > 0)
-        metrics_set(scrape, METRIC_WINDOW_LIMIT, (double)settings->rate.limit, 0);
-    if (!gauges)
-        return;
-    metrics_set(scrape, METRIC_WINDOW_USED, (double)gauges->window_used, 0);
-    metrics_set(scrape, METRIC_SENDABLE, (double)org_metrics_sendable(gauges, settings->rate.limit), 0);
 }
 
 struct admin_config vitals_of_worker(struct crew *crew)
@@ -71,7 +63,7 @@ struct admin_config vitals_of_worker(struct crew *crew)
         .check_count = sizeof(checks) / sizeof(checks[0]),
         .is_alive = is_alive,
         .metrics = crew->metrics,
-        .window_ms = window_ms,
+        .rate = rate,
         .measure = measure,
         .context = crew,
     };

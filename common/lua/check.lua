@@ -35,13 +35,19 @@ local function state_of(campaign)
   if not states[campaign] then states[campaign] = redis.pcall('HGET', key('campaign:' .. campaign), 'state') or '' end
   return states[campaign]
 end
+-- What Redis knows of the whole batch, and what it is to write down of it, in one call each.
+local tickets, people, adopted = {}, {}, {}
 for i = 6, #ARGV, 7 do
-  local ticket, id, campaign = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local held = call('HGET', inflight, ticket)
+  tickets[#tickets + 1] = ARGV[i]
+  people[#people + 1] = ARGV[i + 3]
+end
+local all_held, opted_out = call('HMGET', inflight, unpack(tickets)), call('SMISMEMBER', key('suppressed'), unpack(people))
+for n, ticket in ipairs(tickets) do
+  local i = 7 * n - 1
+  local id, campaign, held = ARGV[i + 1], ARGV[i + 2], all_held[n]
   local answer = 'y'
   if held and has_lease and ARGV[i + 6] ~= '' then
     held = string.sub(held, 1, 1) .. ARGV[i + 6]
-    call('HSET', inflight, ticket, held)
     count('counts', 'accepted', 1)
     if campaign ~= '' then count('campaign:' .. campaign, 'accepted', 1) end
   end
@@ -62,7 +68,7 @@ for i = 6, #ARGV, 7 do
     answer = 'p'
     call('LPUSH', key('parked:' .. campaign), held)
     call('SADD', key('parked'), campaign)
-  elseif call('SISMEMBER', key('suppressed'), ARGV[i + 3]) == 1 then
+  elseif opted_out[n] == 1 then
     answer = 's'
   else
     local wait = sender_wait(ARGV[i + 5], ticket)
@@ -74,9 +80,13 @@ for i = 6, #ARGV, 7 do
   if answer == 'w' or answer == 'c' or answer == 'p' then
     call('HDEL', inflight, ticket)
     give_back('1', ticket)
+  elseif held and has_lease and ARGV[i + 6] ~= '' then
+    adopted[#adopted + 1] = ticket
+    adopted[#adopted + 1] = held
   end
-  answers[#answers + 1] = answer
+  answers[n] = answer
 end
+if #adopted > 0 then call('HSET', inflight, unpack(adopted)) end
 write_counts(keep_ms)
 table.insert(waits, 1, table.concat(answers))
 return waits

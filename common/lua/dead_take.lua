@@ -1,8 +1,8 @@
 -- Takes dead letters out: back on a list (a replay), or away for good (a purge). Each is taken at most once, by whoever is
 -- first. Letters of a step have few kinds, so what is said of a kind is said once. ARGV: run (chance, one for each run of
--- a program, and which of its two steps under way), number of the step, keep_ms, audit_max, number of kinds, for each
--- kind: reason, campaign, channel, when it died (to the hour), list (or '' to purge), audit entry without an id; then for
--- each letter: kind, ticket, id, envelope.
+-- a program, and which of its two steps under way), number of the step, keep_ms, audit_max, 1 if no other letter lies
+-- between the first and the last, number of kinds, for each kind: reason, campaign, channel, when it died (to the hour),
+-- list (or '' to purge), audit entry without an id; then for each letter: kind, ticket, id, envelope.
 -- Answers a text with one letter for each: y done; g gone, somebody else took it; s its message was sent after all (a
 -- late answer said so): it stays. A step that is asked for again, because its answer was lost, answers the same again.
 -- Numbers stay text here: Redis would print each of them anew for every call.
@@ -17,13 +17,13 @@ expect('XLEN', 'audit')
 local step, answer = string.match(call('GET', run) or '', '^(%d+) (%a*)$')
 if step == ARGV[2] then return answer end
 local answers, wanted, tickets, kinds, back = {}, {}, {}, {}, {}
-for k = 1, tonumber(ARGV[5]) do
-  local at = 6 * k
+for k = 1, tonumber(ARGV[6]) do
+  local at = 6 * k + 1
   kinds[k] = {reason = ARGV[at], campaign = ARGV[at + 1], channel = ARGV[at + 2], at = tonumber(ARGV[at + 3]),
     list = ARGV[at + 4], audit = string.sub(ARGV[at + 5], 1, -2) .. ',"id":"', count = 0}
 end
 local messages = key('message:')
-for i = 6 + 6 * #kinds, #ARGV, 4 do
+for i = 7 + 6 * #kinds, #ARGV, 4 do
   local kind, id = kinds[tonumber(ARGV[i])], ARGV[i + 2]
   local was = id ~= '' and redis.pcall('HGET', messages .. id, 'state')
   if kind.list ~= '' and was == 'sent' then
@@ -34,12 +34,22 @@ for i = 6 + 6 * #kinds, #ARGV, 4 do
     tickets[#tickets + 1] = ARGV[i + 1]
   end
 end
+-- Letters that are the oldest of all go in one cut: XDEL looks for each of them from the start of its node.
+local function leave_index()
+  local index, last = key('dead:index'), tickets[#tickets]
+  if ARGV[5] == '1' and #tickets == #answers and call('XRANGE', index, '-', '+', 'COUNT', 1)[1][1] == tickets[1] then
+    local ms, number = string.match(last, '^(%d+)%-(%d+)$')
+    call('XTRIM', index, 'MINID', '=', ms .. '-' .. int(number + 1))
+  else
+    call('XDEL', index, unpack(tickets))
+  end
+end
 -- All at once, as it nearly always is. When some are gone, the index, which still has the others, tells which.
 local function take_all()
   local taken = {}
   if #tickets == 0 then return taken end
   if call('HDEL', key('dead:letters'), unpack(tickets)) == #tickets then
-    call('XDEL', key('dead:index'), unpack(tickets))
+    leave_index()
     return wanted
   end
   for w, ticket in ipairs(tickets) do
@@ -56,8 +66,10 @@ for _, item in ipairs(take_all()) do
     back[list] = back[list] or {}
     table.insert(back[list], item.envelope)
   end
-  if item.was and item.was ~= 'sent' then -- what was forgotten of a message (--keep) stays so until it ends again
-    redis.pcall('HSET', messages .. item.id, 'state', list ~= '' and 'accepted' or 'purged', 'at', now, 'reason', '', 'letter', '')
+  -- Its message is dead as long as its letter is there (store_receipt.c), so only a purge has to say what became of it;
+  -- what was forgotten of a message (--keep) stays so.
+  if list == '' and item.was and item.was ~= 'sent' then
+    redis.pcall('HSET', messages .. item.id, 'state', 'purged', 'at', now, 'reason', '', 'letter', '')
     call('PEXPIRE', messages .. item.id, keep_ms)
   end
   call('XADD', stream, 'MAXLEN', '~', audit_max, '*', 'e', kind.audit .. item.id .. '"}')

@@ -1,9 +1,10 @@
 -- How much is where, for whoever draws it: asked again and again, so nothing in it grows with what waits, and nothing is
 -- changed. ARGV: window in ms (0: there is none).
 -- Answers: the wall clock, depths of ready high, normal, low, delayed, of those due, in flight, parked, dead, grants in the window,
--- pause in ms, workers with a lease, length of the audit stream, callbacks that wait, that are dead, that were dropped, then for
--- each list its oldest message: when it was accepted (0: it does not say) and a print of it ('': there is none).
--- Parts: window
+-- pause in ms, workers with a lease, length of the audit stream, age of its oldest entry in ms or -1, entries that were cut off it,
+-- callbacks that wait, that are dead, that were dropped, then for each list its oldest message: when it was accepted (0: it does
+-- not say) and a print of it ('': there is none).
+-- Parts: window, audit
 local READ_MAX, PRINT_MAX = 16384, 2048 -- bytes of a message that are worth reading for its age; and for its print
 local now, wall = seen_ms(), wall_ms()
 local window_ms = tonumber(ARGV[1])
@@ -21,7 +22,7 @@ for _, letter in ipairs({'H', 'N', 'L'}) do
   oldest[#oldest + 1] = text and int(accepted_at(text)) or '0'
   oldest[#oldest + 1] = text and redis.sha1hex(#text .. string.sub(text, 1, PRINT_MAX) .. string.sub(text, -PRINT_MAX)) or ''
 end
-local flying, parked = 0, 0
+local flying, parked, audit = 0, 0, audit_depth(wall)
 for _, worker in ipairs(call('ZRANGE', key('workers'), 0, -1)) do
   flying = flying + call('HLEN', key('inflight:' .. worker))
 end
@@ -34,5 +35,5 @@ return {wall, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call(
   call('ZCARD', key('delayed')), call('ZCOUNT', key('delayed'), '-inf', wall), flying, parked,
   call('LLEN', key('dead')) + call('HLEN', key('dead:letters')),
   window_ms > 0 and call('ZCOUNT', key('window'), now - window_ms, '+inf') or 0, held_ms('hold', now),
-  call('ZCOUNT', key('workers'), '(' .. int(now), '+inf'), call('XLEN', key('audit')),
+  call('ZCOUNT', key('workers'), '(' .. int(now), '+inf'), audit.kept, audit.oldest_ms, audit.cut,
   call('HLEN', key('callbacks:jobs')) - untold, untold, dropped, unpack(oldest)}

@@ -18,9 +18,9 @@ end
 -- who knows better.
 local SILENCE_MS = 3000
 local function read_clock()
-  local at, wall = call('HMGET', key('clock'), 'now', 'wall'), wall_ms()
+  local at, wall = call('HMGET', key('clock'), 'now', 'wall', 'stray_by'), wall_ms()
   local now = tonumber(at[1]) or wall
-  return now, wall - (tonumber(at[2]) or wall), wall
+  return now, wall - (tonumber(at[2]) or wall), wall, at[3]
 end
 local function now_ms()
   local now, passed = read_clock()

@@ -1,14 +1,15 @@
 -- Takes back what workers whose lease has run out were holding: each message to the front of its list, marked as
 -- redelivered, or to the dead letters when its on_unknown is `hold`, since nobody knows whether it was sent.
--- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick), report_ms.
+-- ARGV: most messages at once, keep_ms, audit_max, lease in ms, what the time should be (2, see tick), report_ms,
+-- who reaps ('': nobody is named).
 -- Answers how many it took; as many as asked means: call again.
 -- Parts: clock, letters, callbacks, report
-local most, keep_ms, audit_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local most, keep_ms, audit_max, actor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[8]
 expect_letters()
 expect('LLEN', 'ready:high', 'ready', 'ready:low')
 expect('XLEN', 'audit')
 expect('HLEN', 'counts')
-local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6])), wall_ms()
+local now, wall = tick(tonumber(ARGV[5]), tonumber(ARGV[6]))
 pulse(now, tonumber(ARGV[4]))
 if is_calm(now) then return 0 end
 -- As common/mask.h does, and more careful: of what is no number nothing is shown.
@@ -28,7 +29,7 @@ local function audit(worker, message, outcome)
   local about = (campaign ~= '' and ',"campaign":"' .. campaign .. '"' or '') ..
     (channel ~= 'none' and ',"channel":"' .. channel .. '"' or '') .. (to and ',"to":' .. cjson.encode(masked(to)) or '')
   call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', '{"at":' .. int(wall) ..
-    ',"what":"reap","id":' .. cjson.encode(id) .. about .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
+    ',"what":"reap"' .. (actor ~= '' and ',"actor":' .. cjson.encode(actor) or '') .. ',"id":' .. cjson.encode(id) .. about .. ',"worker":' .. cjson.encode(worker) .. ',"outcome":"' .. outcome ..
     '","unknown":true}')
 end
 -- The text stays as it is but for one member in front: decoding and encoding again would change numbers and empty lists.

@@ -1,9 +1,10 @@
 -- Everything that `herald status` shows, read in one step so that the sum is one of one instant.
 -- Answers: now, depths of ready high, normal, low, delayed, dead, window in use, next due or 0, hold or '', length of the
--- audit stream, entries ever added to it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked,
+-- audit stream, entries that were cut off it, counters (field, value ...), workers (id, lease until, in flight, beat, note, breaker, since ...), parked,
 -- conversations in which statuses are asked for, pause of asking or '', callbacks: waiting, in flight, dead, counters (field,
 -- value ...), age of the oldest entry of the audit in ms or -1, ms since the last export or -1, entries exported out of this
 -- stream, lease of the exporter in ms or 0, where it writes.
+-- Parts: audit
 local now, wall = seen_ms(), wall_ms()
 local due = call('ZRANGE', key('delayed'), 0, 0, 'WITHSCORES')
 local workers = {}
@@ -20,21 +21,14 @@ local parked = 0
 for _, campaign in ipairs(call('SMEMBERS', key('parked'))) do
   parked = parked + call('LLEN', key('parked:' .. campaign))
 end
-local audit, added, oldest = call('XLEN', key('audit')), 0, -1
-if call('EXISTS', key('audit')) == 1 then
-  local info = call('XINFO', 'STREAM', key('audit'))
-  for i = 1, #info, 2 do
-    if info[i] == 'entries-added' then added = info[i + 1] end
-    if info[i] == 'first-entry' and info[i + 1] then oldest = math.max(0, wall - tonumber(string.match(info[i + 1][1], '^%d+'))) end
-  end
-end
+local audit = audit_depth(wall)
 local untold, leased = call('ZCARD', key('callbacks:dead')), call('ZCOUNT', key('callbacks:leased'), int(now), '+inf')
 local export = call('HMGET', key('audit:export'), 'at', 'seq', 'base', 'until', 'place')
 local exported_at = tonumber(export[1])
 return {now, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
   call('ZCARD', key('delayed')), call('LLEN', key('dead')) + call('HLEN', key('dead:letters')), call('ZCARD', key('window')),
-  due[2] and math.max(1, due[2] - wall + now) or 0, call('GET', key('hold')) or '', audit, added, call('HGETALL', key('counts')),
+  due[2] and math.max(1, due[2] - wall + now) or 0, call('GET', key('hold')) or '', audit.kept, audit.cut, call('HGETALL', key('counts')),
   workers, parked, call('ZCARD', key('poll')), call('GET', key('poll:hold')) or '',
   {call('HLEN', key('callbacks:jobs')) - untold - leased, leased, untold, call('HGETALL', key('callbacks:counts'))},
-  oldest, exported_at and math.max(0, wall - exported_at) or -1, (tonumber(export[2]) or 0) - (tonumber(export[3]) or 0),
+  audit.oldest_ms, exported_at and math.max(0, wall - exported_at) or -1, (tonumber(export[2]) or 0) - (tonumber(export[3]) or 0),
   math.max(0, (tonumber(export[4]) or 0) - now), export[5] or ''}

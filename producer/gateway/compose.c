@@ -19,7 +19,7 @@ struct composer {
 
     /* Of the message under work. */
     const struct template *asked; /* its template */
-    const struct json *variables;
+    const struct json_value *variables;
     struct buf printed; /* the variable that was looked up last, when it is no text */
 };
 
@@ -27,10 +27,10 @@ struct composer {
 static const char *const own_members[] = {"template", "to",    "variables", "language",
                                           "from",     "route", "payload",   "consentVerified"};
 
-static bool is_own(const char *name)
+static bool is_own(struct span name)
 {
     for (size_t i = 0; i < sizeof(own_members) / sizeof(own_members[0]); i++) {
-        if (strcmp(own_members[i], name) == 0)
+        if (span_is(name, own_members[i]))
             return true;
     }
     return false;
@@ -68,8 +68,7 @@ void composer_destroy(struct composer *composer)
 
 bool compose_is_wanted(const struct envelope *asked, const struct refusal *why)
 {
-    return strcmp(why->field, "/payload") == 0 && json_get(asked->json, "template") &&
-           !json_get(asked->json, "payload");
+    return strcmp(why->field, "/payload") == 0 && envelope_get(asked, "template") && !envelope_get(asked, "payload");
 }
 
 /* --- the template --- */
@@ -85,33 +84,31 @@ static void renew_set(struct composer *composer)
     composer->set = set;
 }
 
-static int find_template(struct composer *composer, const struct json *member, struct refusal *why)
+static int find_template(struct composer *composer, const struct json_value *member, struct refusal *why)
 {
-    struct span name;
-
-    name.data = json_text(member, &name.len);
-    composer->asked = template_set_find(composer->set, name);
+    composer->asked = template_set_find(composer->set, value_text(member));
     if (composer->asked)
         return 0;
     return refuse(why, "template_unknown", "/template", "this gateway has no template of that name (--templates)");
 }
 
-static int parse_template(const struct json *member, struct template **ret, struct refusal *why)
+static int parse_template(const struct json_value *member, struct template **ret, struct refusal *why)
 {
     struct reason reason = {""};
     struct buf text;
     int rc;
 
     buf_init(&text, JSON_MAX_BYTES);
-    json_print(member, &text);
+    value_print(member, &text);
     rc = template_parse(ret, buf_str(&text), text.len, &reason);
     buf_clear(&text);
     return rc == 0 ? 0 : refuse(why, "template_invalid", "/template", "%s", reason.text);
 }
 
-static bool is_same_text(const char *a, const char *b)
+/* Both may be absent. */
+static bool is_same_text(const char *kept, struct span text)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    return kept ? span_is(text, kept) : !text.data;
 }
 
 /* What is wrong does not depend on the person: the template, or what the message says instead of it. */
@@ -125,9 +122,9 @@ static int refuse_template(const char *from, const char *route, const struct rea
     return refuse(why, from || route ? "field_invalid" : "template_invalid", field, "%s", text);
 }
 
-static int make_ready(struct composer *composer, const struct json *message, struct refusal *why)
+static int make_ready(struct composer *composer, const struct json_value *message, struct refusal *why)
 {
-    const char *from = json_get_text(message, "from"), *route = json_get_text(message, "route");
+    struct span from = value_get_text(message, "from"), route = value_get_text(message, "route");
     struct personaliser_config config = {.template = composer->asked, .origins = composer->origins};
     struct span text = {NULL, 0};
     struct reason reason = {""};
@@ -139,12 +136,12 @@ static int make_ready(struct composer *composer, const struct json *message, str
         is_same_text(composer->route, route))
         return 0;
     forget(composer);
-    composer->from = mem_text(from);
-    composer->route = mem_text(route);
+    composer->from = from.data ? mem_copy(from.data, from.len) : NULL;
+    composer->route = route.data ? mem_copy(route.data, route.len) : NULL;
     config.from = composer->from;
     config.route = composer->route;
     if (personaliser_create(&composer->personaliser, &config, &reason) != 0)
-        return refuse_template(from, route, &reason, why);
+        return refuse_template(composer->from, composer->route, &reason, why);
     composer->template = composer->asked;
     return 0;
 }
@@ -154,89 +151,89 @@ static int make_ready(struct composer *composer, const struct json *message, str
 static const char *look_up(void *context, size_t variable, size_t *ret_len)
 {
     struct composer *composer = context;
-    const struct json *value = json_get(composer->variables, template_variable_name(composer->asked, variable));
+    const struct json_value *value = value_get(composer->variables, template_variable_name(composer->asked, variable));
 
     *ret_len = 0;
     if (!value)
         return NULL;
-    if (json_kind(value) == JSON_TEXT)
-        return json_text(value, ret_len);
+    if (value_kind(value) == JSON_TEXT) {
+        *ret_len = value->text.len;
+        return value->text.data;
+    }
     buf_reset(&composer->printed);
-    json_print(value, &composer->printed);
+    value_print(value, &composer->printed);
     *ret_len = composer->printed.len;
     return buf_str(&composer->printed);
 }
 
 /* A name in a JSON pointer (RFC 6901, section 3). */
-static void point_to_variable(const char *name, char *out, size_t size)
+static void point_to_variable(struct span name, char *out, size_t size)
 {
     size_t len = (size_t)snprintf(out, size, "/variables/");
 
-    for (; *name && len + 3 < size; name++) {
-        if (*name == '~' || *name == '/') {
+    for (size_t i = 0; i < name.len && len + 3 < size; i++) {
+        char c = name.data[i];
+
+        if (c == '~' || c == '/') {
             out[len++] = '~';
-            out[len++] = *name == '~' ? '0' : '1';
+            out[len++] = c == '~' ? '0' : '1';
         } else {
-            out[len++] = *name;
+            out[len++] = c;
         }
     }
     out[len] = '\0';
 }
 
-struct check {
-    struct refusal *why;
-    int rc;
-};
-
 /* As in a line of recipients: texts, numbers and booleans; null is the same as absent. */
-static bool check_variable(void *context, const char *name, const struct json *value)
+static int check_variable(const struct json_value *value, struct refusal *why)
 {
-    struct check *check = context;
-    enum json_kind kind = json_kind(value);
-    size_t len = 0;
-    const char *text = json_text(value, &len), *fault = NULL;
-    char field[sizeof(check->why->field)];
+    enum json_kind kind = value_kind(value);
+    struct span text = value_text(value);
+    const char *fault = NULL;
+    char field[sizeof(why->field)];
 
     if (kind == JSON_ARRAY || kind == JSON_OBJECT)
         fault = "may be text, a number, true or false";
-    else if (text && memchr(text, '\0', len))
+    else if (text.data && memchr(text.data, '\0', text.len))
         fault = "there is a NUL character in the value";
-    else if (len > RECIPIENTS_MAX_FIELD)
+    else if (text.len > RECIPIENTS_MAX_FIELD)
         fault = "the value is longer than 64 KiB";
     if (!fault)
-        return true;
-    point_to_variable(name, field, sizeof(field));
-    check->rc = refuse(check->why, "field_invalid", field, "%s", fault);
-    return false;
+        return 0;
+    point_to_variable(value->name, field, sizeof(field));
+    return refuse(why, "field_invalid", field, "%s", fault);
 }
 _Static_assert(RECIPIENTS_MAX_FIELD == 64 << 10, "the message above names this limit");
 
-static int read_variables(struct composer *composer, const struct json *message, struct refusal *why)
+static int read_variables(struct composer *composer, const struct json_value *message, struct refusal *why)
 {
-    struct check check = {why, 0};
+    int rc = 0;
 
-    composer->variables = json_get(message, "variables");
-    if (composer->variables && json_kind(composer->variables) != JSON_OBJECT)
+    composer->variables = value_get(message, "variables");
+    if (composer->variables && value_kind(composer->variables) != JSON_OBJECT)
         return refuse(why, "field_invalid", "/variables", "must be an object");
-    json_each(composer->variables, check_variable, &check);
-    return check.rc;
+    for (const struct json_value *at = value_first(composer->variables); at && rc == 0;
+         at = value_next(composer->variables, at))
+        rc = check_variable(at, why);
+    return rc;
 }
 
 /* An explicit answer that is not true, in either place, is a no. */
-static void read_consent(const struct json *message, struct person *person)
+static void read_consent(const struct json_value *message, struct person *person)
 {
-    const struct json *here = json_get(message, "consentVerified");
-    const struct json *there = json_get(json_get(message, "metadata"), "consentVerified");
-    bool is_no = (here && !json_is_true(here)) || (there && !json_is_true(there));
+    const struct json_value *here = value_get(message, "consentVerified");
+    const struct json_value *there = value_get(value_get(message, "metadata"), "consentVerified");
+    bool is_no = (here && !value_is_true(here)) || (there && !value_is_true(there));
 
     person->consent = is_no ? CONSENT_REFUSED : here || there ? CONSENT_GIVEN : CONSENT_ABSENT;
     person->consent_name = there && !here ? "/metadata/consentVerified" : "/consentVerified";
 }
 
-static int read_person(struct composer *composer, const struct json *message, struct person *ret, struct refusal *why)
+static int read_person(struct composer *composer, const struct json_value *message, struct person *ret,
+                       struct refusal *why)
 {
     *ret = (struct person){.to_name = "/to", .look_up = look_up, .context = composer};
-    if (!json_get(message, "to"))
+    if (!value_get(message, "to"))
         return refuse(why, "field_missing", "/to", "must be the address of the person who is written to");
     if (route_read_text(message, "to", "/to", &ret->to, why) != 0 ||
         route_read_text(message, "language", "/language", &ret->language, why) != 0)
@@ -247,17 +244,21 @@ static int read_person(struct composer *composer, const struct json *message, st
 
 /* --- the envelope --- */
 
-static bool carry(void *context, const char *name, const struct json *value)
+static void carry(const struct json_value *message, struct json *envelope)
 {
-    struct json *envelope = context;
+    for (const struct json_value *at = value_first(message); at; at = value_next(message, at)) {
+        char *name;
 
-    if (!is_own(name) && json_kind(value) != JSON_ABSENT && json_kind(value) != JSON_NULL)
-        json_set(envelope, name, json_ref(value));
-    return true;
+        if (is_own(at->name) || value_kind(at) == JSON_NULL)
+            continue;
+        name = mem_copy(at->name.data, at->name.len);
+        json_set(envelope, name, value_tree(at));
+        free(name);
+    }
 }
 
 /* What was drafted out of the template, and over it what the message says of itself. */
-static int write_envelope(struct composer *composer, const struct json *message, const struct personal *personal,
+static int write_envelope(struct composer *composer, const struct json_value *message, const struct personal *personal,
                           struct buf *out, struct refusal *why)
 {
     struct json *envelope = NULL;
@@ -272,7 +273,7 @@ static int write_envelope(struct composer *composer, const struct json *message,
     buf_clear(&draft);
     if (rc != 0)
         return refuse(why, "json_invalid", "", "%s", reason.text);
-    json_each(message, carry, envelope);
+    carry(message, envelope);
     metadata = json_edit(envelope, "metadata");
     if (json_kind(metadata) == JSON_OBJECT && personal->content.consent == CONSENT_GIVEN)
         json_set(metadata, "consentVerified", json_new_bool(true));
@@ -288,14 +289,14 @@ static int refuse_person(const struct row_refusal *refusal, struct refusal *why)
 
     if (refusal->column[0] == '/' || !refusal->column[0])
         return refuse(why, refusal->code, refusal->column[0] ? refusal->column : "/template", "%s", refusal->text);
-    point_to_variable(refusal->column, field, sizeof(field));
+    point_to_variable(span_of(refusal->column), field, sizeof(field));
     return refuse(why, refusal->code, field, "%s", refusal->text);
 }
 
 static int compose_with(struct composer *composer, const struct envelope *asked, int64_t now_ms, struct buf *out,
                         struct refusal *why)
 {
-    const struct json *message = asked->json;
+    const struct json_value *message = json_view_whole(&asked->view);
     struct row_refusal refusal;
     struct personal personal;
     struct person person;
@@ -311,14 +312,14 @@ static int compose_with(struct composer *composer, const struct envelope *asked,
 int compose(struct composer *composer, const struct envelope *asked, int64_t now_ms, struct buf *out,
             struct refusal *why)
 {
-    const struct json *member = json_get(asked->json, "template");
+    const struct json_value *member = envelope_get(asked, "template");
     struct template *inline_one = NULL;
     int rc;
 
     renew_set(composer);
-    if (json_kind(member) == JSON_TEXT)
+    if (value_kind(member) == JSON_TEXT)
         rc = find_template(composer, member, why);
-    else if (json_kind(member) == JSON_OBJECT)
+    else if (value_kind(member) == JSON_OBJECT)
         rc = parse_template(member, &inline_one, why);
     else
         return refuse(why, "field_invalid", "/template", "must be the name of a template, or a template");
@@ -332,13 +333,13 @@ int compose(struct composer *composer, const struct envelope *asked, int64_t now
     return rc;
 }
 
-void compose_print(const struct json *message, struct buf *out)
+void compose_print(const struct envelope *asked, struct buf *out)
 {
     for (size_t i = 0; i < sizeof(own_members) / sizeof(own_members[0]); i++) {
-        const struct json *member = json_get(message, own_members[i]);
+        const struct json_value *member = envelope_get(asked, own_members[i]);
 
         if (member)
-            json_print(member, out);
+            value_print(member, out);
         buf_char(out, '\n');
     }
 }

@@ -27,7 +27,7 @@ int compose(struct composer *composer, const struct envelope *asked, int64_t now
             struct refusal *why);
 
 /* Adds what makes two such messages the same: all that the payload is made of. */
-void compose_print(const struct json *message, struct buf *out);
+void compose_print(const struct envelope *asked, struct buf *out);
 
 /* A refusal of the envelope that was made, in the words of the message. */
 void compose_point(struct refusal *why);

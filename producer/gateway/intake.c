@@ -8,10 +8,9 @@
 /* The message's own key, else the request's with the place in it, else the id that the client gave. */
 static void make_key(struct intake *intake, const struct intake_rules *rules, size_t index)
 {
-    struct span own = {NULL, 0};
+    struct span own = value_text(envelope_get(&intake->envelope, "idempotency_key"));
     struct buf text;
 
-    own.data = json_text(json_get(intake->envelope.json, "idempotency_key"), &own.len);
     buf_init(&text, ENVELOPE_MAX_BYTES);
     if (own.len > 0)
         buf_add(&text, own.data, own.len);
@@ -27,7 +26,7 @@ static void make_key(struct intake *intake, const struct intake_rules *rules, si
 }
 
 /* Two messages are the same when they say the same to the same person: the payload, or what it was made of. */
-static void make_print(struct intake *intake, const struct json *composed)
+static void make_print(struct intake *intake, const struct envelope *composed)
 {
     uint8_t digest[DIGEST_SIZE];
 
@@ -35,7 +34,7 @@ static void make_print(struct intake *intake, const struct json *composed)
     if (composed)
         compose_print(composed, &intake->bytes);
     else
-        json_print(envelope_payload(&intake->envelope), &intake->bytes);
+        value_print(envelope_payload(&intake->envelope), &intake->bytes);
     digest_sha256(buf_str(&intake->bytes), intake->bytes.len, digest);
     memcpy(intake->offer.print, digest, STORE_PRINT_SIZE);
     buf_reset(&intake->bytes);
@@ -68,7 +67,7 @@ static int compose_envelope(struct intake *intake, const struct intake_rules *ru
         if (rc != 0)
             compose_point(why);
         else
-            make_print(intake, asked.json);
+            make_print(intake, &asked);
         envelope_clear(&asked);
     }
     buf_clear(&text);
@@ -85,17 +84,7 @@ static const char *trace_to_add(const struct intake *intake, const struct intake
     return trace_parse(rules->traceparent, strlen(rules->traceparent), &trace) ? rules->traceparent : NULL;
 }
 
-/* Out of the tree: for what was composed, and for what claims to have been with a worker already. */
-static void write_anew(struct intake *intake, const char *traceparent, const char *ticket, int64_t now_ms)
-{
-    if (traceparent)
-        json_set(intake->envelope.json, "traceparent", json_new_text(traceparent, strlen(traceparent)));
-    json_remove(intake->envelope.json, "herald"); /* it begins here, whatever it claims */
-    intake->envelope.progress = (struct progress_state){.accepted_at_ms = now_ms};
-    envelope_write(&intake->envelope, ticket, &intake->bytes);
-}
-
-/* The client's own text with what Herald adds behind it: printing the tree costs as much as reading it did. */
+/* The text with what Herald adds behind it: printing the whole costs as much as reading it did. */
 static void write_behind(struct intake *intake, struct span text, const char *traceparent, const char *ticket,
                          int64_t now_ms)
 {
@@ -118,6 +107,24 @@ static void write_behind(struct intake *intake, struct span text, const char *tr
     buf_text(out, "}}");
 }
 
+/* For what was composed, and for what claims to have been with a worker already: it begins here, and what is written
+ * behind it is not there twice. */
+static void write_anew(struct intake *intake, const char *traceparent, const char *ticket, int64_t now_ms)
+{
+    struct envelope *envelope = &intake->envelope;
+    struct buf text;
+
+    envelope_remove(envelope, "herald");
+    if (!envelope->has_own_id)
+        envelope_remove(envelope, "id");
+    if (traceparent)
+        envelope_remove(envelope, "traceparent");
+    buf_init(&text, JSON_MAX_BYTES);
+    value_print(json_view_whole(&envelope->view), &text);
+    write_behind(intake, (struct span){buf_str(&text), text.len}, traceparent, ticket, now_ms);
+    buf_clear(&text);
+}
+
 /* `text` is absent when it is not the client's. */
 static void write_envelope(struct intake *intake, const struct intake_rules *rules, struct span text, int64_t now_ms)
 {
@@ -126,7 +133,7 @@ static void write_envelope(struct intake *intake, const struct intake_rules *rul
     char ticket[ID_SIZE];
 
     id_new(ticket, now_ms);
-    if (!text.data || json_get(envelope->json, "herald") || envelope->progress.redelivered > 0)
+    if (!text.data || envelope_get(envelope, "herald") || envelope->progress.redelivered > 0)
         write_anew(intake, traceparent, ticket, now_ms);
     else
         write_behind(intake, text, traceparent, ticket, now_ms);

@@ -3,7 +3,6 @@
 #include <strings.h>
 
 #include "common/json.h"
-#include "common/route.h"
 
 /* --- the parts of a body --- */
 
@@ -35,11 +34,24 @@ static int read_object(const struct json *json, const char *key, const char *poi
     return 0;
 }
 
+static int read_text(const struct json *json, const char *key, const char *pointer, struct span *ret,
+                     struct refusal *why)
+{
+    const struct json *member = json_get(json, key);
+    struct span text = {NULL, 0};
+
+    text.data = json_text(member, &text.len);
+    if (member && !text.data)
+        return refuse(why, "field_invalid", pointer, "must be text, not %s", json_kind_name(json_kind(member)));
+    *ret = text;
+    return 0;
+}
+
 static int read_id(const struct json *json, const char *key, const char *pointer, struct span *ret, struct refusal *why)
 {
     struct span id;
 
-    if (route_read_text(json, key, pointer, &id, why) != 0)
+    if (read_text(json, key, pointer, &id, why) != 0)
         return ERR_INVALID;
     if (span_is_empty(id))
         return refuse(why, "field_missing", pointer, "is absent: whose receipt is it?");
@@ -66,7 +78,7 @@ static int read_time(const struct json *json, const char *key, const char *point
 
 static int read_event_id(const struct json *json, struct notice *notice, struct refusal *why)
 {
-    if (route_read_text(json, "id", "/id", &notice->event, why) != 0)
+    if (read_text(json, "id", "/id", &notice->event, why) != 0)
         return ERR_INVALID;
     if (notice->event.len > RECEIPT_EVENT_MAX)
         return refuse(why, "field_invalid", "/id", "must be at most %d bytes", RECEIPT_EVENT_MAX);
@@ -86,7 +98,7 @@ static int read_messaging(struct receipt *ret, const struct json *json, int64_t 
     const struct json *data = NULL;
     struct span type;
 
-    if (read_event_id(json, &notice, why) != 0 || route_read_text(json, "type", "/type", &type, why) != 0)
+    if (read_event_id(json, &notice, why) != 0 || read_text(json, "type", "/type", &type, why) != 0)
         return ERR_INVALID;
     if (type.data && !span_is(type, "messaging:messages:updated"))
         return RECEIPT_NOTHING;
@@ -95,7 +107,7 @@ static int read_messaging(struct receipt *ret, const struct json *json, int64_t 
     if (!data)
         return refuse(why, "field_missing", "/data", "is absent: what happened?");
     if (read_id(data, "messageId", "/data/messageId", &notice.provider_id, why) != 0 ||
-        route_read_text(data, "status", "/data/status", &notice.status, why) != 0 ||
+        read_text(data, "status", "/data/status", &notice.status, why) != 0 ||
         read_time(data, "timestamp", "/data/timestamp", now_ms, &notice, why) != 0)
         return ERR_INVALID;
     if (span_is_empty(notice.status))
@@ -126,8 +138,8 @@ static int read_channel(const struct json *json, int64_t now_ms, struct notice *
 
     if (read_object(json, "channel", "/channel", &channel, why) != 0 ||
         read_object(channel, "to", "/channel/to", &to, why) != 0 ||
-        route_read_text(channel, "platform", "/channel/platform", &platform, why) != 0 ||
-        route_read_text(to, "id", "/channel/to/id", &notice->person, why) != 0 ||
+        read_text(channel, "platform", "/channel/platform", &platform, why) != 0 ||
+        read_text(to, "id", "/channel/to/id", &notice->person, why) != 0 ||
         read_time(channel, "time", "/channel/time", now_ms, notice, why) != 0)
         return ERR_INVALID;
     if (platform.data && !is_word(platform, "Open"))
@@ -140,9 +152,9 @@ static int read_open_status(struct receipt *ret, const struct json *json, struct
 {
     struct span type, direction;
 
-    if (route_read_text(json, "type", "/type", &type, why) != 0 ||
-        route_read_text(json, "direction", "/direction", &direction, why) != 0 ||
-        route_read_text(json, "status", "/status", &notice->status, why) != 0)
+    if (read_text(json, "type", "/type", &type, why) != 0 ||
+        read_text(json, "direction", "/direction", &direction, why) != 0 ||
+        read_text(json, "status", "/status", &notice->status, why) != 0)
         return ERR_INVALID;
     if (is_word(direction, "Inbound"))
         return RECEIPT_NOTHING;

@@ -225,6 +225,15 @@ static bool open_spool(struct upload *upload)
     return rc == 0;
 }
 
+static void read_trace(struct upload *upload)
+{
+    const char *text = exchange_header(upload->exchange, "traceparent");
+    struct trace trace;
+
+    if (text && trace_parse(text, strlen(text), &trace)) /* of a later version no more than what this one has */
+        (void)snprintf(upload->traceparent, sizeof(upload->traceparent), "%s", text);
+}
+
 void campaigns_begin(struct exchange *exchange)
 {
     static const struct sink sink = {.take = take, .finish = finish, .destroy = destroy};
@@ -232,6 +241,7 @@ void campaigns_begin(struct exchange *exchange)
 
     upload->exchange = exchange;
     exchange_actor(exchange, upload->actor);
+    read_trace(upload);
     upload->spool.fd = -1;
     if (read_query(upload) && read_type(upload) && check_length(upload) && open_spool(upload))
         exchange_set_sink(exchange, &sink, upload);

@@ -3,6 +3,7 @@
 #ifndef HERALD_PRODUCER_GATEWAY_UPLOAD_H
 #define HERALD_PRODUCER_GATEWAY_UPLOAD_H
 
+#include "common/trace.h"
 #include "producer/gateway/clerks.h"
 #include "producer/gateway/form.h"
 #include "producer/gateway/spool.h"
@@ -27,7 +28,8 @@ struct upload {
     struct buf fields[UPLOAD_FIELDS]; /* empty: absent */
     bool has_recipients;              /* the form had that part */
 
-    char actor[AUDIT_ACTOR_MAX + 1]; /* whose it is */
+    char actor[AUDIT_ACTOR_MAX + 1];     /* whose it is */
+    char traceparent[TRACE_PARENT_SIZE]; /* of the request, for each message; "": none */
 
     /* Of the run. */
     int status;                 /* of the answer */

@@ -104,6 +104,7 @@ static int prepare_run(struct run *run)
         .route = upload_field(upload, UPLOAD_ROUTE),
         .origins = run->gateway->settings->origins,
         .callbacks = &run->gateway->callbacks,
+        .traceparent = upload->traceparent[0] ? upload->traceparent : NULL,
     };
 
     if (send_at && !timestamp_parse(send_at, &run->campaign.send_at_ms))

@@ -16,11 +16,17 @@ static bool is_alive(void *context, int64_t now_ms)
     return server_is_alive(vitals->server, now_ms);
 }
 
-static void measure(void *context, const struct store_gauges *gauges, struct metrics_scrape *scrape)
+static struct rate rate(void *context)
 {
     const struct vitals *vitals = context;
 
-    (void)gauges;
+    return vitals->gateway->settings->rate;
+}
+
+static void measure(void *context, struct metrics_scrape *scrape)
+{
+    const struct vitals *vitals = context;
+
     meters_set_counters(&vitals->gateway->counters, scrape);
 }
 
@@ -33,6 +39,7 @@ struct admin_config vitals_of_gateway(struct vitals *vitals)
         .check_count = sizeof(checks) / sizeof(checks[0]),
         .is_alive = is_alive,
         .metrics = vitals->gateway->metrics,
+        .rate = rate,
         .measure = measure,
         .context = vitals,
     };

@@ -4,7 +4,7 @@ another. At the end what was accepted is held against what the stand-in received
 
 Nothing that was acknowledged may be lost. Under `hold` nothing may be sent twice; under `resend` each repetition must
 be explained by a recorded unknown outcome. What got no answer while it was put in may or may not have arrived, and is
-kept apart. The seed decides what is done and in which order; the machine decides what that hits.
+kept apart. Some messages have a callback_url, whose receiver must have been told what became of each (crm.py). The seed decides what is done and in which order; the machine decides what that hits.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import crm
 import flow
 import proxy
 import resp
@@ -52,8 +53,10 @@ def in_ms(seconds):
 class Feeder:
     """Puts messages in by both ways, and remembers of each whether Redis is known to have it."""
 
-    def __init__(self, stand, policy, seed, per_second):
+    def __init__(self, stand, policy, seed, per_second, callback_url):
         self._stand = stand
+        self._callback_url = callback_url
+        self.to_tell = set()  # ids of messages whose outcome somebody wants to know
         self._policy = policy
         self._per_second = per_second
         self._dice = {name: random.Random(f"{seed} {name}") for name in ("cli", "push")}
@@ -108,6 +111,9 @@ class Feeder:
             envelope["priority"] = dice.choice(("high", "low"))
         if dice.random() < 0.05:
             envelope["send_at"] = int((time.time() + dice.uniform(0.2, 3)) * 1000)
+        if dice.random() < crm.SHARE:
+            envelope["callback_url"] = self._callback_url
+            self.to_tell.add(envelope["id"])
         self.fed[envelope["id"]] = (self.now(), how)
         return envelope
 
@@ -259,11 +265,12 @@ class Place:
         flags = ["--lease", in_ms(LEASE), "--timeout", in_ms(TIMEOUT), "--connect-timeout", "1s",
                  "--drain", in_ms(DRAIN),
                  "--retry-base", "50ms", "--retry-cap", "1s", "--max-attempts", "100", "--threads", "2",
-                 "--in-flight", "32", "--environment", "chaos", "--audit-max", "100000000"]
+                 "--in-flight", "32", "--environment", "chaos", "--audit-max", "100000000", *crm.FLAGS]
         flags += ["--worker-id", self.name] if self.name else []
         self.worker = self._stand.worker(*flags, env={
             "HERALD_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0",
             "HERALD_RATE": f"{LIMIT}/{WINDOW}",
+            "HERALD_CALLBACK_SECRET": crm.SECRET,
         })
 
     @property
@@ -496,8 +503,9 @@ def audit_entries(stand):
 class Accounts:
     """What was accepted, held against what was received. `wrong` says all that does not hold, one text each."""
 
-    def __init__(self, stand, sandbox, feeder, policy):
+    def __init__(self, stand, sandbox, feeder, policy, told):
         self._stand = stand
+        self._told = told
         self._feeder = feeder
         self.policy = policy
         self.wrong = []
@@ -554,7 +562,19 @@ class Accounts:
         self._check("dead, received, and no unknown outcome recorded",
                     {i for i in self.letters.keys() & received if not self.unknowns(i)})
         self._check("received, neither recorded as sent nor dead", received - sent - self.letters.keys())
+        self._compare_callbacks(sent)
         self._compare_sums()
+
+    def _compare_callbacks(self, sent):
+        wanted = self._feeder.to_tell & (sent | self.letters.keys())
+        for name, which in self._told.wrong.items():
+            self._check(name, map(str, which))
+        self._check("sent, and their callback_url was not told",
+                    {i for i in wanted & sent if "message.sent" not in self._told.outcomes[i]})
+        self._check("dead, and their callback_url was not told",
+                    {i for i in wanted & self.letters.keys() if "message.dead" not in self._told.outcomes[i]})
+        self._check("told, and nothing came of them", self._told.outcomes.keys() - wanted)
+        self.told = len(wanted)
 
     def _compare_sums(self):
         places = self.status["places"]
@@ -565,6 +585,7 @@ class Accounts:
             "sent and dead together": (places["sent"] + places["dead"], self.accepted),
             "workers left in Redis": (len(self.status["workers"]), 0),
             "entries cut from the audit": (self.status["audit"]["cut"], 0),
+            "callbacks that are not done": ([self.status["callbacks"][name] for name in ("waiting", "in_flight", "dead", "dropped")], [0] * 4),
         }
         self.wrong += [f"{name}: {is_} instead of {ought}" for name, (is_, ought) in facts.items() if is_ != ought]
         if self.summary["max_in_window"] > LIMIT:
@@ -603,6 +624,9 @@ class Accounts:
             "withdrawn": self.counters["withdrawn"],
             "late answers": self.counters["late"],
             "given back unsent": self.counters["returned"],
+            "with a callback_url, and told": self.told,
+            "  callbacks": len(self._told.callbacks),
+            "  posted again": self._told.count - len(self._told.callbacks),
             f"most requests within {SEEN_WINDOW} ({LIMIT} allowed)": self.summary["max_in_window"],
         }
 
@@ -625,17 +649,17 @@ class Run:
 
     def __call__(self):
         """The rows of the table and what is wrong."""
-        with Stand(appendfsync=self._options.appendfsync) as stand:
+        with crm.Crm(self._options.seed) as receiver, Stand(appendfsync=self._options.appendfsync) as stand:
             sandbox = stand.sandbox("--latency", LATENCY, "--observe-window", SEEN_WINDOW)
             crew = Crew(stand, self._options.workers, self.report)
             try:
-                return self._go(stand, sandbox, crew)
+                return self._go(stand, sandbox, crew, receiver)
             finally:
                 crew.close()
 
-    def _go(self, stand, sandbox, crew):
+    def _go(self, stand, sandbox, crew, receiver):
         damage = Damage(stand, sandbox, crew, self._options.seed, self.report)
-        feeder = Feeder(stand, self._policy, self._options.seed, self._options.feed)
+        feeder = Feeder(stand, self._policy, self._options.seed, self._options.feed, receiver.url)
         crew.tend()
         feeder.start()
         try:
@@ -649,7 +673,7 @@ class Run:
         left = self._drain(stand, crew)
         drained = time.monotonic() - calm_at
         crew.finish()
-        accounts = Accounts(stand, sandbox, feeder, self._policy)
+        accounts = Accounts(stand, sandbox, feeder, self._policy, crm.Told(receiver))
         accounts.wrong += [left] if left else []
         accounts.wrong += crew.complaints + feeder.complaints
         rows = {**accounts.rows(), **{f"done: {k}": v for k, v in sorted(damage.done.items())},
@@ -668,11 +692,12 @@ class Run:
         while True:
             crew.tend()
             places = flow.places(stand)
-            if not any(places[name] for name in ("ready", "delayed", "in_flight")) and crew.is_whole:
+            untold = stand.redis.call("HLEN", flow.KEY + "callbacks:jobs") - stand.redis.call("ZCARD", flow.KEY + "callbacks:dead")
+            if not any(places[name] for name in ("ready", "delayed", "in_flight")) and not untold and crew.is_whole:
                 return None
             if time.monotonic() > deadline:
                 left = stand.redis.call("ZRANGE", flow.KEY + "workers", 0, -1, "WITHSCORES")
-                return f"not drained {STUCK_SECONDS * SLOWNESS} s after the last damage: {places}, workers {left}"
+                return f"not drained {STUCK_SECONDS * SLOWNESS} s after the last damage: {places}, callbacks {untold}, workers {left}"
             if time.monotonic() >= report_at:
                 report_at = time.monotonic() + 2
                 self.report(f"left: {places}")

@@ -214,6 +214,48 @@ def test_depths_and_what_could_be_sent_are_those_of_the_moment():
         look(high=0, normal=8, backlog_sendable=0, window_used_requests=7, hold_seconds=0)
 
 
+def test_without_a_worker_the_gateway_says_how_much_could_be_sent():
+    with Stand() as stand:
+        stand.sandbox()
+        few, many = stand.gateway("--rate", "7/1h"), stand.gateway("--rate", "unlimited")
+        push(stand, *messages(10))
+        for gateway, sendable in ((few, 7), (many, 10)):
+            wait_until(lambda: metrics_of(gateway).one("herald_backlog_sendable") == sendable, f"{sendable} that could be sent")
+        equal((metrics_of(few).one("herald_workers"), metrics_of(few).one("herald_window_limit_requests")), (0, 7), "workers, limit")
+        assert "herald_window_limit_requests" not in metrics_of(many).names
+        stand.worker("--rate", "7/1h")
+        flow.wait_sent(stand, 7)
+        wait_until(lambda: metrics_of(few).one("herald_window_used_requests") == 7, "the window to be full")
+        equal(metrics_of(few).one("herald_backlog_sendable"), 0, "sendable of a full window")
+
+
+def test_the_audit_s_age_and_what_was_cut_off_are_those_of_herald_status():
+    with Stand() as stand:
+        stand.sandbox()
+        gateway = stand.gateway()
+        wait_until(lambda: metrics_of(gateway).one("herald_redis_up") == 1, "an answer of Redis")
+        names = ("backlog_entries", "oldest_age_seconds", "cut_entries")
+
+        def look():
+            return [metrics_of(gateway).one(f"herald_audit_{name}") for name in names]
+
+        equal(look(), [0, 0, 0], "of an audit that is empty")
+        old = int(stand.redis.call("TIME")[0]) - 90
+        for index in range(5):
+            stand.redis.call("XADD", flow.KEY + "audit", f"{old * 1000}-{index + 1}", "e", "{}")
+        stand.redis.call("XTRIM", flow.KEY + "audit", "MAXLEN", 3)
+        wait_until(lambda: look()[0] == 3, "three entries")
+        kept, age, cut = look()
+        assert 90 <= age < 1000, age
+        told = stand.status()["audit"]
+        equal((kept, cut), (told["kept"], told["cut"]), "the same in herald status")
+        assert told["oldest_ms"] >= 90_000, told
+        equal(cut, 2 if "entries-added" in str(stand.redis.call("XINFO", "STREAM", flow.KEY + "audit")) else 0, "cut off")
+        stand.herald("audit", "export", "--to", stand.path("out"), check=True)
+        wait_until(lambda: look()[0] == 0, "the export")
+        equal(look()[1:], [0, cut], "of one that was exported")
+
+
 def test_what_stands_on_a_list_cannot_hurt_the_numbers():
     now = int(time.time() * 1000)
     tails = [b"", b"{", b"\0" * 100, b'{"herald":7}', b'{"herald":{"accepted_at":"x"}}', b'{"herald":{"accepted_at":-1}}',

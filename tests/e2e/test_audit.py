@@ -189,9 +189,10 @@ def test_every_kind_of_entry_is_what_the_schema_says_and_says_who_did_it():
                                                ("gateway", None, 1), ("gateway", "uploaded", 2)], key=str), "who enqueued what")
         equal({entry["actor"] for entry in entries if entry["what"] in ("attempt", "bury")} - {"worker:other"}, {"worker:w-1"}, "workers")
         reaped = {entry["id"]: entry for entry in entries if entry["what"] == "reap"}
-        equal({name: (entry["worker"], entry["outcome"], entry.get("campaign"), entry["channel"], entry["to"])
+        equal({name: (entry["actor"], entry["worker"], entry["outcome"], entry.get("campaign"), entry["channel"], entry["to"])
                for name, entry in reaped.items()},
-              {"m21": ("lost", "redelivered", "autumn", "sms", "131******21"), "m22": ("lost", "dead", None, "sms", "131******22")}, "reaps")
+              {"m21": ("worker:other", "lost", "redelivered", "autumn", "sms", "131******21"),
+               "m22": ("worker:other", "lost", "dead", None, "sms", "131******22")}, "reaps")
         equal([entry.get("suppressed", False) for entry in entries if entry["what"] == "receipt"], [False, False, True], "suppressions")
         texts = json.dumps(entries)
         assert "Hello" not in texts and "3175550191" not in texts and flow.number(1) not in texts, "a text or an address"
@@ -505,6 +506,9 @@ def test_the_first_line_that_is_not_what_was_exported_is_named():
             ("CRLF", replace(1, 4, lambda line: line[:-1] + b"\r\n"), "changed", 1, 4),
             ("a day in the middle gone", lambda files: files.__setitem__(1, None), "removed", 1, 1),
             ("the middle emptied", lambda files: files.__setitem__(1, []), "removed", 2, 1),
+            ("a line break gone", replace(1, 10, lambda line: line[:-1]), "changed", 1, 10),
+            ("the days in another order", lambda files: files.reverse(), "reordered", 0, 1),
+            ("a late line in front", lambda files: files[0].insert(0, files[2][3]), "reordered", 0, 1),
             ("torn in the middle", lambda files: files[1].__setitem__(9, files[1][9][:30]), "changed", 1, 10),
         ]
         for what, change, kind, file, line in table:
@@ -514,7 +518,9 @@ def test_the_first_line_that_is_not_what_was_exported_is_named():
             text = stand.herald("audit", "verify", *files)
             assert text.status == 1 and f"{files[file].name}:{line}: {kind}" in text.out, text.describe()
         files = damaged(stand, lambda files: None)
-        equal(verify(stand, *reversed(files), status=1)["damage"]["kind"], "added", "files in the wrong order")
+        found = verify(stand, *reversed(files), status=1)["damage"]
+        equal((found["kind"], found["file"], found["line"], found["missing"], found["found"]["file"]),
+              ("reordered", str(files[2]), 1, [11, 20], str(files[1])), "files in the wrong order")
         last = json.loads(files[0].read_bytes().splitlines()[-1])["sha256"]
         cases = [
             (files[1:], (), None), (files[1:], ("--from", last), None), (files[1:], ("--from", "start"), "foreign"),

@@ -272,6 +272,29 @@ def test_an_answer_of_ten_gigabytes_is_cut():
         assert int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) < SLOWNESS * 200 * 1024, status
 
 
+def test_headers_without_an_end_are_cut():
+    """Behind a status that says yes, and of answers before the answer, which say nothing."""
+
+    def endless(first, more):
+        def answer(handler):
+            with contextlib.suppress(OSError):
+                handler.wfile.write(first)
+                for _ in range(64 << 10):
+                    handler.wfile.write(more)
+
+        return answer
+
+    header, hint = b"X-More: " + b"x" * 1000 + b"\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    for count, answer in ((20, endless(b"HTTP/1.1 200 OK\r\n", header)), (3, endless(b"", hint * 40))):
+        with Receiver(*[answer] * count) as crm, telling() as (stand, worker):
+            push(stand, *messages(count, callback_url=crm.url))
+            crm.wait(count)
+            wait_quiet(stand)
+            equal((callbacks(stand)["delivered"], callbacks(stand)["dead"]), (count, 0), "delivered, dead")
+            status = pathlib.Path(f"/proc/{worker.pid}/status").read_text()
+            assert int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) < SLOWNESS * 200 * 1024, status
+
+
 def test_a_receiver_that_hangs_slows_neither_sending_nor_other_receivers():
     with Receiver(always=threading.Event()) as hanging, Receiver() as crm, telling("--callback-timeout", "60s") as (stand, _):
         push(stand, *messages(300, callback_url=hanging.url))

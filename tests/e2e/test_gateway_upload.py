@@ -490,6 +490,19 @@ def test_an_upload_is_what_the_command_would_have_sent():
         equal(bare(enqueued(stand)), bare(uploaded), "messages")
 
 
+def test_the_trace_of_an_upload_is_that_of_its_messages():
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    later = trace.replace("00-", "cc-", 1)
+    cases = [("same", trace, trace), ("later", later + "-" + "x" * 2000, later), ("wrong", trace.upper(), None), ("none", None, None)]
+    with Stand() as stand:
+        gateway = with_templates(stand)
+        for campaign, header, expected in cases:
+            headers = {"traceparent": header} if header else {}
+            equal(post(stand, gateway, upload_path(campaign=campaign), people(2), CSV, **headers).status, 202, campaign)
+            found = [envelope.get("traceparent") for envelope in enqueued(stand) if envelope["campaign"] == campaign]
+            equal(found, [expected] * 2, f"traces of {campaign}")
+
+
 def test_refused_rows_are_told_and_the_others_are_accepted():
     rows = people(2) + "12,Ann,1,true\n" + f"{number(5)},Ann,,true\n{number(6)},Ann,6,no\n"
     rows += "".join(f"{index},Ann,1,true\n" for index in range(200))

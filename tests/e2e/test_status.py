@@ -264,6 +264,14 @@ def test_unknown_commands_options_and_words_are_wrong_use():
             assert words in result.err and not result.out, result.describe()
 
 
+def test_help_about_a_group_shows_its_commands():
+    with Stand() as stand:
+        for word in ("--help", "-h", "help"):
+            result = stand.herald("dead", word)
+            equal((result.status, result.err), (0, ""), result.describe())
+            assert "dead replay" in result.out and "campaign send" not in result.out, result.out
+
+
 def test_without_redis_the_status_is_4():
     with Stand() as stand:
         for arguments in (("status",), ("status", "--json"), ("campaign", "status", "a")):

@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(!out.overflow && out.len > 0);
     } else {
         assert(why.code && why.text[0] != '\0' && (why.field[0] == '\0' || why.field[0] == '/'));
-        if (envelope.json && json_kind(envelope.json) == JSON_OBJECT)
+        if (envelope_is_writable(&envelope))
             envelope_write(&envelope, NULL, &out);
     }
     envelope_clear(&envelope);

@@ -1,10 +1,12 @@
-/* What parses prints as JSON that parses again to the same print: what Herald stores and sends is what it read. */
+/* What parses prints as JSON that parses again to the same print: what Herald stores and sends is what it read. And a
+ * view of the same bytes says the same as their tree. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
 #include "common/utf8.h"
+#include "tests/lib/json_twin.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,9 +21,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes = realloc(bytes, size ? size : 1);
     buf_init(&first, 8 * JSON_MAX_BYTES);
     buf_init(&second, 8 * JSON_MAX_BYTES);
+    assert(json_twin_difference(bytes, size) == NULL);
     if (json_parse(&value, bytes, size, &why) == 0) {
         assert(utf8_is_valid(bytes, size));
-        assert(json_depth(value) <= JSON_MAX_DEPTH);
+        assert(json_twin_depth(value) <= JSON_MAX_DEPTH);
         json_print(value, &first);
         assert(!first.overflow && utf8_is_valid(first.data, first.len));
         assert(json_parse(&again, first.data, first.len, &why) == 0);

@@ -162,7 +162,8 @@ static void a_line_tells_by_itself_when_a_byte_was_changed(void **state)
 /* --- many lines --- */
 
 /* Adds a line out of a word: `3` as it is, `3!` with a byte changed, `3f` with other content and a hash that fits it,
- * `3p` that goes on from another line, `x` no line at all, `+3` one made up that goes on from line 3. */
+ * `3p` that goes on from another line, `x` no line at all, `+3` one made up that goes on from line 3; `3|` has no line
+ * break. */
 static void make_word(const struct chain *chain, const char *word, struct buf *out)
 {
     bool is_new = word[0] == '+';
@@ -200,6 +201,8 @@ static void feed(struct audit_check *check, const struct chain *chain, const cha
         (void)snprintf(word, sizeof(word), "%.*s", (int)len, words);
         make_word(chain, word, &out);
         goes_on = audit_check_line(check, (struct audit_place){0, ++line}, span_of_line(&out));
+        if (goes_on && strchr(word, '|'))
+            goes_on = audit_check_unended(check);
         buf_clear(&out);
         words += len + (words[len] == ' ');
     }
@@ -233,7 +236,15 @@ static void the_first_wrong_line_is_named_and_how_it_is_wrong(void **state)
         {"1 2 +2 3 4", AUDIT_ADDED, 3, 0},
         {"1 2 4 3 5", AUDIT_REORDERED, 3, 4},
         {"1 2 4 5 6 3 7", AUDIT_REORDERED, 3, 6},
-        {"2 1 3", AUDIT_ADDED, 2, 0},
+        {"2 1 3", AUDIT_REORDERED, 1, 2},
+        {"5 6 7 8 1 2 3 4", AUDIT_REORDERED, 1, 5},
+        {"5 1 2 3 4 5 6", AUDIT_REORDERED, 1, 2},
+        {"5 6 4", AUDIT_REORDERED, 1, 3},
+        {"5 6 2 7 8", AUDIT_ADDED, 3, 0},
+        {"5 6 2", AUDIT_ADDED, 3, 0},
+        {"5 6 2 x 7", AUDIT_ADDED, 3, 0},
+        {"1 2| 3", AUDIT_CHANGED, 2, 0},
+        {"1 2 4| 5", AUDIT_REMOVED, 3, 0},
     };
     struct chain *chain = make_chain();
 
@@ -297,7 +308,7 @@ static void it_is_said_when_the_chain_begins_in_the_middle(void **state)
     audit_check_init(&check, NULL);
     feed(&check, chain, "3 4");
     assert_true(check.begins_in_middle);
-    assert_int_equal(check.first_seq, 3);
+    assert_int_equal(check.first.seq, 3);
     audit_check_init(&check, chain->links[2].sha256);
     feed(&check, chain, "3 4");
     assert_false(check.begins_in_middle);

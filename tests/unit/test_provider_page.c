@@ -120,11 +120,24 @@ static void a_page_is_read_or_refused(void **state)
     }
 }
 
+static void a_reader_that_has_enough_is_told_no_more(void **state)
+{
+    static const char body[] = "{\"hasMore\":true,\"entities\":[" ENTITY("") "," ENTITY("") "," ENTITY("") "]}";
+    struct seen seen = {.text = "", .stop_after = 2};
+    struct provider_answer answer;
+
+    (void)state;
+    assert_int_equal(provider_page_read(PROVIDER_MESSAGES, 1, span_of(body), note, &seen, &answer, NULL), 0);
+    assert_int_equal(seen.count, 2);
+    assert_false(answer.has_more);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_the_tutorials_and_the_platforms),
         cmocka_unit_test(a_page_is_read_or_refused),
+        cmocka_unit_test(a_reader_that_has_enough_is_told_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,21 +6,20 @@
 #include "common/reason.h"
 #include "tests/unit/unit.h"
 
-static struct json *parse(const char *text)
+static struct json_view parse(const char *text)
 {
-    struct json *json = NULL;
-    struct reason why = {""};
+    struct json_view view;
 
-    if (json_parse(&json, text, strlen(text), &why) != 0)
-        fail_msg("%s: %s", text, why.text);
-    return json;
+    if (json_view_read(&view, text, strlen(text)) != 0)
+        fail_msg("%s: is not JSON", text);
+    return view;
 }
 
-static int read_and_check(const struct route *route, const struct json *payload, struct content *ret,
+static int read_and_check(const struct route *route, const struct json_view *view, struct content *ret,
                           struct refusal *why)
 {
     *ret = (struct content){.channel = CHANNEL_NONE};
-    return route->read(payload, ret, why) != 0 ? ERR_INVALID : route->check(ret, why);
+    return route->read(json_view_whole(view), ret, why) != 0 ? ERR_INVALID : route->check(ret, why);
 }
 
 struct payload_case {
@@ -165,14 +164,14 @@ static void try_all(const struct route *route, const struct payload_case *cases,
 {
     for (size_t i = 0; i < count; i++) {
         const struct payload_case *c = &cases[i];
-        struct json *payload = parse(c->payload);
+        struct json_view payload = parse(c->payload);
         struct refusal why = {.code = ""};
         struct content content;
-        int rc = read_and_check(route, payload, &content, &why);
+        int rc = read_and_check(route, &payload, &content, &why);
 
         if (c->code ? rc != ERR_INVALID || strcmp(why.code, c->code) != 0 || strcmp(why.field, c->field) != 0 : rc != 0)
             fail_msg("%s: %d %s %s: %s", c->payload, rc, why.code, why.field, why.text);
-        json_free(payload);
+        json_view_clear(&payload);
     }
 }
 
@@ -217,7 +216,7 @@ static void try_length(const struct limit_case *c, size_t units, bool is_fine)
     const char *gap = strstr(c->format, "%s");
     struct refusal why = {.code = ""};
     struct content content;
-    struct json *payload;
+    struct json_view payload;
     struct buf text;
 
     buf_init(&text, JSON_MAX_BYTES);
@@ -226,10 +225,10 @@ static void try_length(const struct limit_case *c, size_t units, bool is_fine)
         buf_char(&text, 'x');
     buf_text(&text, gap + 2);
     payload = parse(buf_str(&text));
-    if (read_and_check(c->route, payload, &content, &why) != (is_fine ? 0 : ERR_INVALID) ||
+    if (read_and_check(c->route, &payload, &content, &why) != (is_fine ? 0 : ERR_INVALID) ||
         (!is_fine && (strcmp(why.code, "text_too_long") != 0 || strcmp(why.field, c->field) != 0)))
         fail_msg("%s, %zu units: %s %s", c->format, units, why.code, why.field);
-    json_free(payload);
+    json_view_clear(&payload);
     buf_clear(&text);
 }
 

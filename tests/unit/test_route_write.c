@@ -86,14 +86,14 @@ static void what_is_written_reads_as_the_same_values(void **state)
         const struct content *in = &c->content;
         struct content out = {.channel = CHANNEL_NONE};
         struct refusal why = {.code = ""};
-        struct json *payload = NULL;
+        struct json_view payload;
         struct buf buf;
 
         buf_init(&buf, 10000);
         c->route->write(in, &buf);
-        assert_int_equal(json_parse(&payload, buf.data, buf.len, NULL), 0);
-        assert_ptr_equal(route_infer(payload), c->route);
-        if (c->route->read(payload, &out, &why) != 0 || c->route->check(&out, &why) != 0)
+        assert_int_equal(json_view_read(&payload, buf.data, buf.len), 0);
+        assert_ptr_equal(route_infer(json_view_whole(&payload)), c->route);
+        if (c->route->read(json_view_whole(&payload), &out, &why) != 0 || c->route->check(&out, &why) != 0)
             fail_msg("%s: %s %s of %s", c->about, why.code, why.field, buf_str(&buf));
         if (in->channel != out.channel || !is_same(in->to, out.to) || !is_same(in->text, out.text) ||
             !is_same(in->response_id, out.response_id) || !is_same(in->external_id, out.external_id) ||
@@ -101,7 +101,7 @@ static void what_is_written_reads_as_the_same_values(void **state)
             fail_msg("%s: other values in %s", c->about, buf_str(&buf));
         for (size_t k = 0; k < in->parameter_count; k++)
             assert_true(is_same(in->parameters[k], out.parameters[k]));
-        json_free(payload);
+        json_view_clear(&payload);
         buf_clear(&buf);
     }
 }
@@ -148,17 +148,17 @@ static void heralds_own_members_are_not_sent_and_all_others_are(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(body_cases); i++) {
         const struct body_case *c = &body_cases[i];
-        struct json *payload = NULL;
+        struct json_view payload;
         struct buf buf;
 
         buf_init(&buf, 1000);
-        assert_int_equal(json_parse(&payload, c->payload, strlen(c->payload), NULL), 0);
+        assert_int_equal(json_view_read(&payload, c->payload, strlen(c->payload)), 0);
         for (int twice = 0; twice < 2; twice++) { /* sending changes nothing of what is kept */
             buf_reset(&buf);
-            route_body(c->route, payload, &buf);
+            route_body(c->route, json_view_whole(&payload), &buf);
             assert_string_equal(buf_str(&buf), c->sent);
         }
-        json_free(payload);
+        json_view_clear(&payload);
         buf_clear(&buf);
     }
 }
@@ -182,11 +182,11 @@ static void routes_are_found_by_name_and_by_payload(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        assert_string_equal(route_find(names[i])->name, names[i]);
+        assert_string_equal(route_find(span_of(names[i]))->name, names[i]);
         assert_non_null(strstr(route_names(), names[i]));
     }
-    assert_null(route_find("Agentless"));
-    assert_null(route_find(""));
+    assert_null(route_find(span_of("Agentless")));
+    assert_null(route_find(span_of("")));
     assert_null(route_infer(NULL));
     assert_null(route_conversation.write);
 }

@@ -1,0 +1,94 @@
+#include "worker/sockets.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/reason.h"
+
+#define FIRST_COUNT 64
+
+struct socket_state {
+    uint8_t wanted, watched; /* EPOLLIN, EPOLLOUT: by its user, by the set */
+    bool is_kept;
+};
+
+int sockets_init(struct sockets *sockets)
+{
+    *sockets = (struct sockets){.epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
+    return sockets->epoll_fd < 0 ? ERR_LIMIT : 0;
+}
+
+void sockets_clear(struct sockets *sockets)
+{
+    if (sockets->epoll_fd >= 0)
+        (void)close(sockets->epoll_fd); /* nothing is written to it */
+    free(sockets->states);
+    *sockets = (struct sockets){.epoll_fd = -1};
+}
+
+static struct socket_state *state_of(struct sockets *sockets, int fd)
+{
+    size_t count = sockets->count ? sockets->count : FIRST_COUNT;
+
+    while (count <= (size_t)fd)
+        count *= 2;
+    if (count > sockets->count) {
+        sockets->states = mem_resize(sockets->states, count, sizeof(*sockets->states));
+        memset(sockets->states + sockets->count, 0, (count - sockets->count) * sizeof(*sockets->states));
+        sockets->count = count;
+    }
+    return &sockets->states[fd];
+}
+
+static void watch(struct sockets *sockets, int fd, struct socket_state *state, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    int change = state->watched == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+
+    if (events == state->watched)
+        return;
+    if (epoll_ctl(sockets->epoll_fd, change, fd, &event) != 0 && change != EPOLL_CTL_DEL)
+        abort(); /* the kernel is out of memory: see mem.h */
+    state->watched = (uint8_t)events;
+}
+
+void sockets_keep(struct sockets *sockets, int fd)
+{
+    state_of(sockets, fd)->is_kept = true;
+}
+
+void sockets_forget(struct sockets *sockets, int fd)
+{
+    struct socket_state *state = state_of(sockets, fd);
+
+    watch(sockets, fd, state, 0);
+    *state = (struct socket_state){.wanted = 0};
+}
+
+void sockets_want(struct sockets *sockets, int fd, uint32_t events)
+{
+    struct socket_state *state = state_of(sockets, fd);
+
+    state->wanted = (uint8_t)events;
+    if (events != 0 || !state->is_kept)
+        watch(sockets, fd, state, events);
+}
+
+size_t sockets_ready(struct sockets *sockets, struct epoll_event *ret, size_t most, bool *ret_is_all)
+{
+    int found = epoll_wait(sockets->epoll_fd, ret, (int)most, 0);
+    size_t count = 0;
+
+    for (int i = 0; i < found; i++) {
+        struct socket_state *state = state_of(sockets, ret[i].data.fd);
+
+        if (state->wanted != 0)
+            ret[count++] = ret[i];
+        else
+            watch(sockets, ret[i].data.fd, state, 0);
+    }
+    *ret_is_all = found < (int)most;
+    return count;
+}
