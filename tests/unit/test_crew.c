@@ -72,7 +72,7 @@ static void the_lists_are_watched_while_somebody_sleeps_and_nobody_is_on_the_way
     crew_rise(crew, &room->sleepers[1]); /* it has looked */
     assert_true(crew_wants_watch(crew));
     assert_false(atomic_load(&room->sleepers[1].is_called)); /* one call, one look */
-    crew_rise(crew, &room->sleepers[1]); /* awake already */
+    crew_rise(crew, &room->sleepers[1]);                     /* awake already */
     assert_true(crew_wants_watch(crew));
     crew_rise(crew, &room->sleepers[0]); /* by itself, without a call */
     assert_false(crew_wants_watch(crew));
