@@ -9,6 +9,7 @@
 #include "common/mem.h"
 
 #define BUF_FIRST 256
+#define BUF_BRIEF 128
 
 void buf_init(struct buf *buf, size_t max)
 {
@@ -139,23 +140,28 @@ void buf_member_int(struct buf *buf, const char *key, int64_t number)
 
 void buf_printf(struct buf *buf, const char *format, ...)
 {
+    char brief[BUF_BRIEF]; /* most are: what does not fit is formatted again where there is room */
     va_list args;
     int len;
 
     va_start(args, format);
-    len = vsnprintf(NULL, 0, format, args);
+    len = vsnprintf(brief, sizeof(brief), format, args);
     va_end(args);
     if (len < 0 || !make_room(buf, (size_t)len)) {
         buf->overflow = true;
         return;
     }
-    va_start(args, format);
-    (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args); /* room was made for exactly this */
-    va_end(args);
+    if ((size_t)len < sizeof(brief)) {
+        memcpy(buf->data + buf->len, brief, (size_t)len + 1);
+    } else {
+        va_start(args, format);
+        (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args); /* room was made for exactly this */
+        va_end(args);
+    }
     buf->len += (size_t)len;
 }
 
-/* What a byte becomes inside a JSON string: itself (0), a short escape (its letter) or \u00XX ('u'). */
+/* What another byte becomes inside a JSON string: a short escape (its letter) or \u00XX ('u'). */
 static char escape_of(unsigned char c)
 {
     switch (c) {
@@ -170,7 +176,7 @@ static char escape_of(unsigned char c)
     case '\t':
         return 't';
     default:
-        return c < 0x20 || c == 0x7f ? 'u' : 0;
+        return 'u';
     }
 }
 
@@ -184,8 +190,6 @@ void buf_json(struct buf *buf, const char *data, size_t len)
         char code[8];
         int code_len;
 
-        if (!escape)
-            continue;
         buf_add(buf, data + from, i - from);
         from = i + 1;
         code_len = escape == 'u' ? snprintf(code, sizeof(code), "\\u%04x", (unsigned char)data[i])

@@ -19,20 +19,22 @@ static void hex(const uint8_t *bytes, size_t len, char *out)
     out[2 * len] = '\0';
 }
 
-static void hash_two(const void *a, size_t a_len, const void *b, size_t b_len, uint8_t out[DIGEST_SIZE])
+void digest_sha256_parts(const struct span *parts, size_t count, uint8_t out[DIGEST_SIZE])
 {
     SHA256_CTX context;
+    bool is_fine = SHA256_Init(&context) == 1;
 
-    if (SHA256_Init(&context) != 1 || SHA256_Update(&context, a, a_len) != 1 ||
-        SHA256_Update(&context, b, b_len) != 1 || SHA256_Final(out, &context) != 1)
+    _Static_assert(DIGEST_SIZE == SHA256_DIGEST_LENGTH, "a SHA-256 has 32 bytes");
+    for (size_t i = 0; i < count; i++)
+        is_fine = is_fine && SHA256_Update(&context, parts[i].data, parts[i].len) == 1;
+    if (!is_fine || SHA256_Final(out, &context) != 1)
         abort(); /* they cannot fail */
     OPENSSL_cleanse(&context, sizeof(context));
 }
 
 void digest_sha256(const char *data, size_t len, uint8_t out[DIGEST_SIZE])
 {
-    _Static_assert(DIGEST_SIZE == SHA256_DIGEST_LENGTH, "a SHA-256 has 32 bytes");
-    hash_two(data, len, "", 0, out);
+    digest_sha256_parts(&(struct span){data, len}, 1, out);
 }
 
 void digest_sha256_hex(const char *data, size_t len, char out[DIGEST_HEX_SIZE])
@@ -49,6 +51,11 @@ void digest_sha1_hex(const char *data, size_t len, char out[DIGEST_SHA1_HEX])
 
     (void)SHA1((const unsigned char *)data, len, bytes); /* returns bytes */
     hex(bytes, sizeof(bytes), out);
+}
+
+static void hash_two(const uint8_t *a, size_t a_len, const void *b, size_t b_len, uint8_t out[DIGEST_SIZE])
+{
+    digest_sha256_parts((const struct span[]){{(const char *)a, a_len}, {b, b_len}}, 2, out);
 }
 
 /* RFC 2104, section 2. libcrypto's own takes 4 us for a receipt, of which the hashes are one. */

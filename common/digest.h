@@ -6,10 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/span.h"
+
 #define DIGEST_SIZE     32
 #define DIGEST_HEX_SIZE 65
 #define DIGEST_SHA1_HEX 41
 
+/* Of several texts as if they were one. */
+void digest_sha256_parts(const struct span *parts, size_t count, uint8_t out[DIGEST_SIZE]);
 void digest_sha256(const char *data, size_t len, uint8_t out[DIGEST_SIZE]);
 void digest_sha256_hex(const char *data, size_t len, char out[DIGEST_HEX_SIZE]);
 void digest_sha1_hex(const char *data, size_t len, char out[DIGEST_SHA1_HEX]); /* the name Redis gives a script */

@@ -105,7 +105,9 @@ struct envelope_draft {
     const char *traceparent;  /* NULL: none */
     const char *labels_json;  /* an object, or NULL */
     struct span origin;
+    struct span common; /* what envelope_draft_common wrote of all this but the id; absent: written each time */
 };
+void envelope_draft_common(const struct envelope_draft *draft, struct buf *out);
 void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out);
 
 #endif

@@ -134,32 +134,22 @@ void envelope_write(struct envelope *envelope, const char *ticket, struct buf *o
 
 static void write_instant(struct buf *out, const char *key, int64_t ms)
 {
-    if (ms == 0)
-        return;
-    buf_printf(out, ",\"%s\":", key);
-    buf_int(out, ms);
+    if (ms != 0)
+        buf_member_int(out, key, ms);
 }
 
-static void write_text(struct buf *out, const char *key, const char *text)
+void envelope_draft_common(const struct envelope_draft *draft, struct buf *out)
 {
-    if (!text)
-        return;
-    buf_printf(out, ",\"%s\":", key);
-    buf_json_text(out, text);
-}
-
-void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out)
-{
-    buf_printf(out, "{\"v\":%d,\"id\":\"%s\",\"route\":\"%s\"", ENVELOPE_VERSION, draft->id, draft->route->name);
-    write_text(out, "campaign", draft->campaign);
+    buf_member_text(out, "route", draft->route->name);
+    buf_member_text(out, "campaign", draft->campaign);
     if (draft->priority != PRIORITY_NORMAL)
-        write_text(out, "priority", priority_name(draft->priority));
+        buf_member_text(out, "priority", priority_name(draft->priority));
     if (draft->on_unknown == ON_UNKNOWN_HOLD)
-        write_text(out, "on_unknown", "hold");
+        buf_member_text(out, "on_unknown", "hold");
     write_instant(out, "send_at", draft->send_at_ms);
     write_instant(out, "expires_at", draft->expires_at_ms);
-    write_text(out, "callback_url", draft->callback_url);
-    write_text(out, "traceparent", draft->traceparent);
+    buf_member_text(out, "callback_url", draft->callback_url);
+    buf_member_text(out, "traceparent", draft->traceparent);
     if (draft->labels_json) {
         buf_text(out, ",\"labels\":");
         buf_text(out, draft->labels_json);
@@ -168,11 +158,22 @@ void envelope_draft_write(const struct envelope_draft *draft, const struct conte
         buf_text(out, ",\"origin\":");
         buf_json(out, draft->origin.data, draft->origin.len);
     }
-    buf_text(out, ",\"payload\":");
+    buf_text(out, ",\"herald\":{\"accepted_at\":");
+    buf_int(out, draft->accepted_at_ms);
+    buf_text(out, "},\"payload\":");
+}
+
+void envelope_draft_write(const struct envelope_draft *draft, const struct content *content, struct buf *out)
+{
+    buf_text(out, "{\"v\":");
+    buf_int(out, ENVELOPE_VERSION);
+    buf_member_text(out, "id", draft->id);
+    if (draft->common.data)
+        buf_add(out, draft->common.data, draft->common.len);
+    else
+        envelope_draft_common(draft, out);
     draft->route->write(content, out);
     if (draft->route == &route_agentless && content->consent == CONSENT_GIVEN)
         buf_text(out, ",\"metadata\":{\"consentVerified\":true}");
-    buf_text(out, ",\"herald\":{\"accepted_at\":");
-    buf_int(out, draft->accepted_at_ms);
-    buf_text(out, "}}");
+    buf_char(out, '}');
 }

@@ -115,6 +115,9 @@ static int check_sms_text(struct span text, struct refusal *why)
 
     if (content_check_text(text, SMS_MAX_UNITS, "/payload/textBody", why) != 0)
         return ERR_INVALID;
+    if (text.len <= SMS_MAX_SEGMENTS * (SMS_UCS2_PART - 1))
+        return 0; /* in UCS-2 too, whose parts hold least: it has no more units than bytes, and a part wastes one at
+                     most */
     cost = sms_cost(text.data, text.len);
     if (cost.segments > SMS_MAX_SEGMENTS)
         return refuse(why, "text_too_long", "/payload/textBody",

@@ -54,42 +54,55 @@ static void tally_add(struct tally *tally, size_t units)
     tally->used += units;
 }
 
-static struct sms_cost tally_cost(const struct tally *tally, enum sms_encoding encoding, size_t single)
+static struct sms_cost tally_cost(const struct tally *tally, enum sms_encoding encoding)
 {
-    struct sms_cost cost = {.encoding = encoding, .units = tally->units};
-
-    if (tally->units > 0)
-        cost.segments = tally->units <= single ? 1 : tally->parts + 1;
-    return cost;
+    return (struct sms_cost){.encoding = encoding, .units = tally->units, .segments = tally->parts + 1};
 }
 
 static struct sms_cost cost_of_ucs2(const char *text, size_t len)
 {
     struct tally tally = {.part = SMS_UCS2_PART};
+    size_t units = utf8_utf16_units(text, len);
 
+    if (units <= SMS_UCS2_SINGLE)
+        return (struct sms_cost){.encoding = SMS_UCS2, .units = units, .segments = units > 0};
     for (size_t at = 0, size; at < len; at += size)
         tally_add(&tally, utf8_decode(text + at, len - at, &size) >= 0x10000 ? 2 : 1);
-    return tally_cost(&tally, SMS_UCS2, SMS_UCS2_SINGLE);
+    return tally_cost(&tally, SMS_UCS2);
+}
+
+/* Takes the character at `*at`; its septets, 0 when GSM-7 does not have it. */
+static inline size_t take_septets(const char *text, size_t len, size_t *at)
+{
+    unsigned char first = (unsigned char)text[*at];
+    size_t size, septets;
+
+    if (first < 0x80) { /* for most texts, all of it */
+        (*at)++;
+        return table[first >> 4][first & 15] & 3;
+    }
+    septets = septets_of(utf8_decode(text + *at, len - *at, &size));
+    *at += size;
+    return septets;
 }
 
 struct sms_cost sms_cost(const char *text, size_t len)
 {
     struct tally tally = {.part = SMS_GSM7_PART};
+    size_t units = 0;
 
-    for (size_t at = 0, size = 1; at < len; at += size) {
-        unsigned char first = (unsigned char)text[at];
-        int32_t point = first;
-        size_t septets;
+    for (size_t at = 0; at < len;) {
+        size_t septets = take_septets(text, len, &at);
 
-        size = 1;
-        if (first >= 0x80)
-            point = utf8_decode(text + at, len - at, &size);
-        septets = septets_of(point);
         if (septets == 0)
             return cost_of_ucs2(text, len); /* one character that GSM-7 lacks makes the whole text UCS-2 */
-        tally_add(&tally, septets);
+        units += septets;
     }
-    return tally_cost(&tally, SMS_GSM7, SMS_GSM7_SINGLE);
+    if (units <= SMS_GSM7_SINGLE) /* as most are; nothing is divided then */
+        return (struct sms_cost){.encoding = SMS_GSM7, .units = units, .segments = units > 0};
+    for (size_t at = 0; at < len;)
+        tally_add(&tally, take_septets(text, len, &at));
+    return tally_cost(&tally, SMS_GSM7);
 }
 
 const char *sms_encoding_name(enum sms_encoding encoding)

@@ -19,7 +19,6 @@
 #define RECONNECT_MAX_MS           2000
 #define CONNECT_PATIENCE_MS        5000
 #define FROZEN_PATIENCE            6                   /* times the patience for one that is away: slow is not away */
-#define REQUEST_MAX                ((size_t)512 << 20) /* what Redis takes as one argument */
 #define SPARE_MAX                  8                   /* requests that are kept to be used again, and how long they */
 #define SPARE_BYTES_MAX            ((size_t)128 << 10) /* may have grown */
 
@@ -181,7 +180,7 @@ static struct request *request_blank(struct store *store)
 
     if (!request) {
         request = mem_zalloc(1, sizeof(*request));
-        buf_init(&request->bytes, REQUEST_MAX);
+        buf_init(&request->bytes, STORE_ARGUMENT_MAX);
         return request;
     }
     store->spare = request->next;

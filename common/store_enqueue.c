@@ -10,16 +10,12 @@
 
 void store_key_of(const char *campaign, struct span what, uint8_t key[STORE_KEY_SIZE])
 {
+    /* A line break is in no campaign's name, so two pairs never make one text. */
+    const struct span parts[] = {span_of(campaign ? campaign : ""), span_of("\n"), what};
     uint8_t digest[DIGEST_SIZE];
-    struct buf text;
 
-    buf_init(&text, JSON_MAX_BYTES);
-    buf_text(&text, campaign ? campaign : "");
-    buf_char(&text, '\n'); /* in no campaign's name, so two pairs never make one text */
-    buf_add(&text, what.data, what.len);
-    digest_sha256(text.data, text.len, digest);
+    digest_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), digest);
     memcpy(key, digest, STORE_KEY_SIZE);
-    buf_clear(&text);
 }
 
 static enum store_enqueued read_answer(char letter)
@@ -55,6 +51,46 @@ static void add_entry(struct request *request, const char *campaign)
     buf_clear(&entry);
 }
 
+/* Of all messages one after the other; see enqueue.lua. */
+struct packed {
+    struct buf keys, letters, dues, people;
+};
+
+static void pack(struct packed *packed, const struct store_message *message)
+{
+    static const char letters[] = {[PRIORITY_HIGH] = 'H', [PRIORITY_NORMAL] = 'N', [PRIORITY_LOW] = 'L'};
+    const char person_len[] = {(char)(message->person.len >> 8), (char)message->person.len}; /* CHANNEL_PERSON_SIZE */
+
+    buf_add(&packed->keys, (const char *)message->key, STORE_KEY_SIZE);
+    buf_char(&packed->letters, letters[message->priority]);
+    buf_int(&packed->dues, message->due_ms);
+    buf_char(&packed->dues, ' ');
+    buf_add(&packed->people, person_len, sizeof(person_len));
+    buf_add(&packed->people, message->person.data, message->person.len);
+}
+
+static void add_messages(struct request *request, const struct store_message *messages, size_t count)
+{
+    struct packed packed;
+    struct buf *const all[] = {&packed.keys, &packed.letters, &packed.dues, &packed.people};
+    bool is_any_put_off = false;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        buf_init(all[i], STORE_ARGUMENT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        pack(&packed, &messages[i]);
+        is_any_put_off = is_any_put_off || messages[i].due_ms > 0;
+    }
+    if (!is_any_put_off)
+        buf_reset(&packed.dues);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        request_bytes(request, all[i]->data, all[i]->len);
+        buf_clear(all[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        request_bytes(request, messages[i].envelope.data, messages[i].envelope.len);
+}
+
 void store_enqueue(struct store *store, const char *campaign, const struct store_message *messages, size_t count,
                    store_enqueued_fn done, void *context)
 {
@@ -70,12 +106,6 @@ void store_enqueue(struct store *store, const char *campaign, const struct store
     request_text(request, campaign);
     request_audit_max(request);
     add_entry(request, campaign);
-    for (size_t i = 0; i < count; i++) {
-        request_bytes(request, (const char *)messages[i].key, STORE_KEY_SIZE);
-        request_text(request, store_list_name(messages[i].priority));
-        request_number(request, messages[i].due_ms);
-        request_bytes(request, messages[i].envelope.data, messages[i].envelope.len);
-        request_bytes(request, messages[i].person.data, messages[i].person.len);
-    }
+    add_messages(request, messages, count);
     request_submit(request);
 }

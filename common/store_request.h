@@ -13,6 +13,8 @@
 #include "common/store_receipt.h"
 #include "common/store_suppress.h"
 
+#define STORE_ARGUMENT_MAX ((size_t)512 << 20) /* what Redis takes as one */
+
 struct script {
     const char *text;
     char sha[48];

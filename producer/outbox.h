@@ -6,7 +6,7 @@
 #include "common/store.h"
 #include "producer/recipients.h"
 
-#define OUTBOX_BATCH 200
+#define OUTBOX_BATCH STORE_ENQUEUE_MAX
 
 /* The row of a message whose person has opted out comes back, when Redis says so: somewhat later, in the order of the
  * rows. 0, or an err with why, which ends the run. */

@@ -25,6 +25,8 @@ struct personaliser {
     enum on_unknown on_unknown;
     int64_t expires_after_ms; /* 0: never */
     struct buf labels;        /* JSON; empty: none */
+    struct envelope_draft draft;
+    struct buf common; /* what is the same in all envelopes of the draft */
 
     struct person_columns columns;
     struct buf text;
@@ -82,6 +84,30 @@ static int choose_words(struct personaliser *p, struct reason *why)
     return 0;
 }
 
+static void prepare_draft(struct personaliser *p)
+{
+    const struct personaliser_config *config = &p->config;
+    const char *callback_url = template_field(config->template, TEMPLATE_CALLBACK_URL);
+    int64_t begins_ms = config->send_at_ms ? config->send_at_ms : config->now_ms;
+
+    p->draft = (struct envelope_draft){
+        .campaign = config->campaign,
+        .route = p->route,
+        .priority = p->priority,
+        .on_unknown = p->on_unknown,
+        .accepted_at_ms = config->now_ms,
+        .send_at_ms = config->send_at_ms,
+        .expires_at_ms = p->expires_after_ms ? begins_ms + p->expires_after_ms : 0,
+        .callback_url = callback_url ? callback_url : config->callback_url,
+        .traceparent = config->traceparent,
+        .labels_json = p->labels.len ? p->labels.data : NULL,
+        .origin = span_of(template_field(config->template, TEMPLATE_ORIGIN)),
+    };
+    buf_reset(&p->common);
+    envelope_draft_common(&p->draft, &p->common);
+    p->draft.common = (struct span){p->common.data, p->common.len};
+}
+
 /* Whether a worker would take the envelope that is written for `probe`. */
 static int check_envelope(struct personaliser *p, const struct content *probe, struct refusal *refusal)
 {
@@ -130,6 +156,7 @@ int personaliser_create(struct personaliser **ret, const struct personaliser_con
 
     p->config = *config;
     buf_init(&p->labels, LABELS_MAX);
+    buf_init(&p->common, JSON_MAX_BYTES);
     buf_init(&p->text, TEXT_MAX);
     for (size_t i = 0; i < CONTENT_PARAMETERS_MAX; i++)
         buf_init(&p->parameters[i], TEXT_MAX);
@@ -141,7 +168,9 @@ int personaliser_create(struct personaliser **ret, const struct personaliser_con
         personaliser_destroy(p);
         return ERR_INVALID;
     }
-    if (choose_route(p, why) != 0 || choose_words(p, why) != 0 || check_fixed_parts(p, why) != 0) {
+    if (choose_route(p, why) == 0 && choose_words(p, why) == 0)
+        prepare_draft(p);
+    if (!p->draft.route || check_fixed_parts(p, why) != 0) {
         personaliser_destroy(p);
         return ERR_INVALID;
     }
@@ -161,6 +190,7 @@ void personaliser_destroy(struct personaliser *p)
     for (size_t i = 0; i < CONTENT_PARAMETERS_MAX; i++)
         buf_clear(&p->parameters[i]);
     buf_clear(&p->labels);
+    buf_clear(&p->common);
     buf_clear(&p->text);
     free(p);
 }
@@ -315,30 +345,15 @@ void personaliser_set_time(struct personaliser *p, int64_t send_at_ms, int64_t n
 {
     p->config.send_at_ms = send_at_ms;
     p->config.now_ms = now_ms;
+    prepare_draft(p);
 }
 
 void personaliser_write(struct personaliser *p, const struct personal *personal, struct buf *out)
 {
-    const struct template *t = p->config.template;
-    const char *callback_url = template_field(t, TEMPLATE_CALLBACK_URL);
+    struct envelope_draft draft = p->draft;
     char id[ID_SIZE];
-    const struct envelope_draft draft = {
-        .id = id,
-        .campaign = p->config.campaign,
-        .route = p->route,
-        .priority = p->priority,
-        .on_unknown = p->on_unknown,
-        .accepted_at_ms = p->config.now_ms,
-        .send_at_ms = p->config.send_at_ms,
-        .expires_at_ms = p->expires_after_ms
-                             ? (p->config.send_at_ms ? p->config.send_at_ms : p->config.now_ms) + p->expires_after_ms
-                             : 0,
-        .callback_url = callback_url ? callback_url : p->config.callback_url,
-        .traceparent = p->config.traceparent,
-        .labels_json = p->labels.len ? p->labels.data : NULL,
-        .origin = span_of(template_field(t, TEMPLATE_ORIGIN)),
-    };
 
     id_new(id, clock_wall_ms());
+    draft.id = id;
     envelope_draft_write(&draft, &personal->content, out);
 }

@@ -1,5 +1,5 @@
 -- Puts messages on their lists for a client that is told what became of each, and told the same again when it asks again.
--- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 16 bytes
+-- ARGV: keep_ms, dedup_ms, campaign_memory_ms, audit_max, most that may wait (0: any), then for each message: key of 14 bytes
 -- or '', print of its content, list, due in ms or 0, envelope, id, campaign or '', who hands it in (for the audit) or '', person (as in the
 -- suppression set) or ''.
 -- Answers a text for each: `t` taken; `o` and the id, taken once before with the same print (no id: by another way than

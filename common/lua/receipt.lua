@@ -1,5 +1,5 @@
 -- Records receipts: each event once, states that only go forward, counters, suppression and the audit. ARGV: keep_ms,
--- dedup_ms, audit_max, report_ms, then for each: 16-byte key of the event, provider's id, state, when in ms or 0, code of a failure,
+-- dedup_ms, audit_max, report_ms, then for each: 14-byte key of the event, provider's id, state, when in ms or 0, code of a failure,
 -- 1 if the person must not be written to again, who that is (as in the suppression set) or '', audit entry or ''.
 -- Answers one character for each: 1 recorded, 0 recorded before, e recorded for a message that is not known yet: it
 -- counts when the send's own answer comes (sent.lua).
@@ -33,25 +33,38 @@ local function record(provider, state, at, code, opts_out, person)
   if id then
     apply(id, campaign, state, at, code, keep_ms, now)
   else
-    hear(early, state, at, code, early_ms)
+    hear_early(early, state, at, code, early_ms)
   end
   if person == '' then person = own or '' end
   local is_suppressed = opts_out and person ~= '' and call('SADD', key('suppressed'), person) == 1
   if opts_out and person == '' and not id then redis.pcall('HSET', early, 'opted_out', 1) end
   return id, campaign, is_suppressed
 end
-local answers = {}
-for i = 5, #ARGV, 8 do
+-- Looked up for all at once: a command costs more than what it looks at.
+local events, known = {}, {}
+for i = 5, #ARGV, 8 do events[#events + 1] = ARGV[i] end
+for _, set in ipairs(sets) do
+  for n, is_in in ipairs(call('SMISMEMBER', set, unpack(events))) do
+    if is_in == 1 then known[events[n]] = true end
+  end
+end
+local answers, new = {}, {}
+for n, event in ipairs(events) do
   local answer = '0'
-  if remember(sets, ARGV[i]) then
+  if not known[event] then
+    known[event] = true
+    new[#new + 1] = event
+    local i = 8 * n - 3
     local at = tonumber(ARGV[i + 3])
     if at <= 0 then at = now end
     local id, campaign, is_suppressed = record(ARGV[i + 1], ARGV[i + 2], at, ARGV[i + 4], ARGV[i + 5] == '1', ARGV[i + 6])
     audit(ARGV[i + 7], id, campaign, is_suppressed)
     answer = id and '1' or 'e'
   end
-  answers[#answers + 1] = answer
+  answers[n] = answer
 end
+-- Behind what they say: an event that is remembered was recorded.
+if #new > 0 then call('SADD', sets[1], unpack(new)) end
 call('PEXPIRE', sets[1], dedup_ms * 2)
 write_report(keep_ms, tonumber(ARGV[4]))
 write_counts(keep_ms)

@@ -20,7 +20,7 @@ local function link(provider, id, campaign, person)
   call('SET', key('link:' .. provider), id .. '\n' .. campaign .. '\n' .. person, 'PX', keep_ms)
   local flat, early = redis.pcall('HGETALL', key('early:' .. provider)), {}
   for i = 1, #flat, 2 do early[flat[i]] = flat[i + 1] end
-  if not early.delivery then return end
+  if #flat == 0 then return end
   for state in pairs(ranks) do
     local heard_at = tonumber(early[state .. '_at'])
     if heard_at then apply(id, campaign, state, heard_at, early.failure or '', keep_ms, at) end

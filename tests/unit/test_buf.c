@@ -62,6 +62,27 @@ static void what_does_not_fit_adds_nothing_and_is_remembered_until_reset(void **
     buf_clear(&buf);
 }
 
+static void a_long_formatted_text_is_whole_and_one_that_does_not_fit_adds_nothing(void **state)
+{
+    static const int lengths[] = {1, 126, 127, 128, 129, 1000};
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 1002);
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        buf_reset(&buf);
+        buf_printf(&buf, "<%0*d>", lengths[i], 7);
+        assert_int_equal(buf.len, lengths[i] + 2);
+        assert_int_equal(strlen(buf.data), buf.len);
+        assert_string_equal(buf.data + buf.len - 2, "7>");
+    }
+    buf_reset(&buf);
+    buf_printf(&buf, "%0*d", 1003, 7);
+    assert_true(buf.overflow);
+    assert_int_equal(buf.len, 0);
+    buf_clear(&buf);
+}
+
 static void a_length_that_would_wrap_around_is_an_overflow(void **state)
 {
     struct buf buf;
@@ -154,6 +175,7 @@ int main(void)
         cmocka_unit_test(bytes_add_up_and_are_followed_by_a_nul),
         cmocka_unit_test(exactly_the_maximum_fits),
         cmocka_unit_test(what_does_not_fit_adds_nothing_and_is_remembered_until_reset),
+        cmocka_unit_test(a_long_formatted_text_is_whole_and_one_that_does_not_fit_adds_nothing),
         cmocka_unit_test(a_length_that_would_wrap_around_is_an_overflow),
         cmocka_unit_test(growing_keeps_what_was_there),
         cmocka_unit_test(wiping_leaves_nothing_behind),

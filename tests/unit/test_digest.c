@@ -35,6 +35,20 @@ static void hashes_are_those_of_the_standard(void **state)
     }
 }
 
+static void parts_are_hashed_as_if_they_were_one_text(void **state)
+{
+    const struct span parts[] = {{"a", 1}, {NULL, 0}, {"", 0}, {"bcx", 2}};
+    uint8_t whole[DIGEST_SIZE], of_parts[DIGEST_SIZE];
+
+    (void)state;
+    digest_sha256("abc", 3, whole);
+    digest_sha256_parts(parts, COUNT_OF(parts), of_parts);
+    assert_memory_equal(of_parts, whole, sizeof(whole));
+    digest_sha256("", 0, whole);
+    digest_sha256_parts(NULL, 0, of_parts);
+    assert_memory_equal(of_parts, whole, sizeof(whole));
+}
+
 static void the_short_hash_is_the_beginning_of_the_long_one(void **state)
 {
     uint8_t bytes[DIGEST_SIZE];
@@ -171,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_are_those_of_the_standard),
+        cmocka_unit_test(parts_are_hashed_as_if_they_were_one_text),
         cmocka_unit_test(the_short_hash_is_the_beginning_of_the_long_one),
         cmocka_unit_test(macs_are_those_of_the_rfc),
         cmocka_unit_test(base64_is_that_of_the_rfc),

@@ -152,6 +152,46 @@ static void csv_rows_come_out_with_their_lines_and_faults(void **state)
     run_cases(csv_cases, COUNT_OF(csv_cases), RECIPIENTS_CSV);
 }
 
+/* A line without any quote is read by another way than one with a quote somewhere. */
+static void quotes_around_one_value_change_nothing_about_the_others(void **state)
+{
+    static const char *const lines[] = {"1,2",     " 1 ,\t2\t", ",",          " ,\t",  "a b , c\td",
+                                        "1,2,3,4", "1",         "\xc3\xa9,-", "'1',;", "\x01,\x7f"};
+    struct buf texts[2], rows[2];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        const char *last = i == 0 ? "x" : "\"x\"";
+
+        buf_init(&texts[i], 1 << 13);
+        buf_init(&rows[i], 1 << 13);
+        buf_text(&texts[i], "a,b,c\n");
+        for (size_t n = 0; n < COUNT_OF(lines); n++)
+            buf_printf(&texts[i], "%s,%s%s", lines[n], last, n % 2 ? "\n" : "\r\n");
+        for (size_t n = 0; n < COUNT_OF(lines); n++)
+            buf_printf(&texts[i], "%s%s%s\t,%s\n", n % 2 ? " " : "", last, n % 3 ? " " : "", lines[n]);
+    }
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct recipients *r = NULL;
+        struct reason why;
+        struct row row;
+
+        assert_int_equal(recipients_open_memory(&r, texts[i].data, texts[i].len, 0, RECIPIENTS_CSV, &why), 0);
+        while (recipients_next(r, &row, &why) == 1) {
+            buf_printf(&rows[i], "\n%zu %s", row.line, row.fault ? row.fault->text : "");
+            for (size_t n = 0; n < row.count; n++)
+                buf_printf(&rows[i], "|%s", row.fields[n].data);
+        }
+        recipients_close(r);
+    }
+    assert_non_null(strstr(rows[0].data, "|a b|c\td|x"));
+    assert_string_equal(rows[0].data, rows[1].data);
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        buf_clear(&texts[i]);
+        buf_clear(&rows[i]);
+    }
+}
+
 static void json_lines_come_out_with_their_lines_and_faults(void **state)
 {
     (void)state;
@@ -488,6 +528,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv_rows_come_out_with_their_lines_and_faults),
+        cmocka_unit_test(quotes_around_one_value_change_nothing_about_the_others),
         cmocka_unit_test(json_lines_come_out_with_their_lines_and_faults),
         cmocka_unit_test(a_nul_byte_is_refused_with_its_column),
         cmocka_unit_test(what_is_no_list_of_people_is_said_at_once),

@@ -49,6 +49,11 @@ static const struct utf8_case utf8_cases[] = {
     {"cut after three of four", "\xf0\x9f\x98", 0, 3},
     {"a letter where a continuation belongs", "\xc3(", 0, 2},
     {"a good start, then rubbish", "abc\xff\xfe", 3, 5},
+    {"more letters than are looked at at once", "0123456789abcdefghij", 20, 20},
+    {"an accent as the eighth byte", "0123456\xc3\xa9z", 10, 9},
+    {"an accent as the ninth", "01234567\xc3\xa9z01234567", 19, 18},
+    {"rubbish behind eights", "0123456789abcdef\xffxyzxyzxy", 16, 25},
+    {"an emoji between eights", "01234567\xf0\x9f\x98\x80xyzxyzxy", 20, 18},
 };
 
 static void well_formed_bytes_are_told_from_others_and_counted_in_utf16_units(void **state)

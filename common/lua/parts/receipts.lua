@@ -22,6 +22,14 @@ local function hear(hash, state, at, code, keep_ms)
   if not was[1] then call('PEXPIRE', hash, keep_ms) end -- one that is known has its time
   return not before, was
 end
+-- The same where nobody knows of a message yet, which asks for no answer: mostly the state is new there.
+local function hear_early(hash, state, at, code, keep_ms)
+  local is_new = redis.pcall('HSETNX', hash, state .. '_at', int(at))
+  if is_new == 0 then hear(hash, state, at, code, keep_ms) end
+  if is_new ~= 1 then return end
+  if state == 'failed' then call('HSET', hash, 'failure', code) end
+  call('PEXPIRE', hash, keep_ms)
+end
 -- In reports a receipt counts in the hour in which its message was sent, so that delivered ones are a part of sent ones.
 -- Who has read a message has had it delivered, whether or not anybody said so.
 local function report_receipt(was, campaign, state, at, now)
