@@ -65,3 +65,41 @@ bool id_is_valid(const char *text, size_t len)
     }
     return len > 0 && len <= ID_MAX;
 }
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool id_pack(const char *text, uint8_t out[ID_BYTES])
+{
+    const char *at = text;
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < ID_BYTES; i++) {
+        int high, low;
+
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-')
+            return false;
+        high = hex_digit(at[0]);
+        low = high < 0 ? -1 : hex_digit(at[1]);
+        if (low < 0)
+            return false;
+        out[i] = (uint8_t)(high << 4 | low);
+        any |= out[i];
+        at += 2;
+    }
+    return *at == '\0' && any != 0;
+}
+
+void id_unpack(const uint8_t bytes[ID_BYTES], char out[ID_SIZE])
+{
+    char *at = out;
+
+    for (size_t i = 0; i < ID_BYTES; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *at++ = '-';
+        at = add_hex(at, bytes[i], 2);
+    }
+    *at = '\0';
+}

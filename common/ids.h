@@ -13,6 +13,12 @@
 void id_new(char out[ID_SIZE], int64_t wall_ms); /* any thread */
 bool id_is_valid(const char *text, size_t len);
 
+/* The bytes of a UUID that is written as we and Genesys write them: lower case, with hyphens. False for any other text,
+ * and for the nil UUID, whose bytes stand for no id. parts/track.lua makes the text of them again. */
+#define ID_BYTES 16
+bool id_pack(const char *text, uint8_t out[ID_BYTES]);
+void id_unpack(const uint8_t bytes[ID_BYTES], char out[ID_SIZE]);
+
 uint64_t random_u64(void); /* from the kernel; for jitter and ids, any thread */
 
 #endif

@@ -78,7 +78,8 @@
       "Callbacks that wait or are under way: who is to be told what became of messages.")                              \
     X(CALLBACKS_DEAD, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dead_callbacks", "Callbacks that were given up.")     \
     X(CALLBACKS_DROPPED, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_dropped_callbacks",                                \
-      "Callbacks that were dropped since ever, because more waited or were dead than --callback-max.")                 \
+      "Callbacks that were dropped since ever, because more waited or were dead than --callback-max, or could not be " \
+      "queued.")                                                                                                       \
     X(SENDABLE, GAUGE, NONE, NONE, NONE, NONE, WG, "herald_backlog_sendable",                                          \
       "Messages that could leave now if there were more workers: what is ready or due, at most what the window has "   \
       "free, and none while the organisation is paused.")                                                              \

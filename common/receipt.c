@@ -10,23 +10,19 @@
 
 /* --- what was said --- */
 
-static struct span text_of(const struct json *value)
+bool notice_read_time(struct notice *notice, const struct json_value *time, int64_t now_ms)
 {
-    struct span text = {NULL, 0};
-
-    text.data = json_text(value, &text.len);
-    return text;
-}
-
-bool notice_read_time(struct notice *notice, const struct json *time, int64_t now_ms)
-{
-    struct span text = text_of(time);
+    struct span text = value_text(time);
+    char copy[TIME_MAX + 1];
     int64_t ms = 0;
 
     if (text.data && memchr(text.data, '\0', text.len))
         return false;
     notice->time = (struct span){text.data, text.len < TIME_MAX ? text.len : TIME_MAX};
-    if ((!text.data || !timestamp_parse(text.data, &ms)) && !json_integer(time, &ms))
+    if (text.data)
+        memcpy(copy, text.data, notice->time.len);
+    copy[notice->time.len] = '\0'; /* what is cut here is longer than any time, and stays none */
+    if ((!text.data || !timestamp_parse(copy, &ms)) && !value_integer(time, &ms))
         return false;
     if (ms <= 0 || ms > now_ms + RECEIPT_AHEAD_MS)
         return false;
@@ -34,9 +30,9 @@ bool notice_read_time(struct notice *notice, const struct json *time, int64_t no
     return true;
 }
 
-void notice_weigh_code(struct notice *notice, const struct json *value)
+void notice_weigh_code(struct notice *notice, const struct json_value *value)
 {
-    struct span code = text_of(value);
+    struct span code = value_text(value);
 
     if (span_is_empty(code))
         return;
@@ -44,12 +40,12 @@ void notice_weigh_code(struct notice *notice, const struct json *value)
         notice->code = code;
 }
 
-void notice_read_reasons(struct notice *notice, const struct json *reasons)
+void notice_read_reasons(struct notice *notice, const struct json_value *reasons)
 {
-    size_t count = json_count(reasons);
+    const struct json_value *at = value_count(reasons) > 0 ? value_first(reasons) : NULL;
 
-    for (size_t i = 0; i < count && i < RECEIPT_REASONS_MAX; i++)
-        notice_weigh_code(notice, json_get(json_at(reasons, i), "code"));
+    for (size_t i = 0; at && i < RECEIPT_REASONS_MAX; at = value_next(reasons, at), i++)
+        notice_weigh_code(notice, value_get(at, "code"));
 }
 
 /* --- a record out of them --- */

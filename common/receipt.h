@@ -6,7 +6,7 @@
 #include "common/buf.h"
 #include "common/channel.h"
 #include "common/ids.h"
-#include "common/json.h"
+#include "common/json_view.h"
 #include "common/span.h"
 #include "common/store_receipt.h"
 
@@ -27,10 +27,10 @@ struct notice {
 
 /* RFC 3339 text or milliseconds. False, and the notice as it was, for what is neither or lies in a future nobody can
  * have a receipt of: that does not lose the receipt, it happened now. */
-bool notice_read_time(struct notice *notice, const struct json *time, int64_t now_ms);
+bool notice_read_time(struct notice *notice, const struct json_value *time, int64_t now_ms);
 /* Keeps of the codes the one that matters most: one that says never again, else the first. */
-void notice_weigh_code(struct notice *notice, const struct json *code);
-void notice_read_reasons(struct notice *notice, const struct json *reasons); /* `code` of each */
+void notice_weigh_code(struct notice *notice, const struct json_value *code);
+void notice_read_reasons(struct notice *notice, const struct json_value *reasons); /* `code` of each */
 
 struct receipt {
     struct store_receipt record; /* borrows from this struct, which therefore stays where it is */

@@ -21,6 +21,11 @@ static inline bool span_is(struct span span, const char *text)
     return span.data && span.len == strlen(text) && memcmp(span.data, text, span.len) == 0;
 }
 
+static inline bool span_is_same(struct span one, struct span other)
+{
+    return one.len == other.len && (one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
+}
+
 static inline bool span_is_empty(struct span span)
 {
     return span.len == 0; /* absent or empty */

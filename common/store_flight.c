@@ -1,7 +1,9 @@
 /* A worker's steps: taking messages into its hands and giving each of them an end. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/mem.h"
 #include "common/store_request.h"
 
 /* The public view with the reply behind it; made on the stack of the callback, so a cast finds it again. */
@@ -132,20 +134,97 @@ static void add_about(struct request *request, const struct store_about *about)
     add_whom(request, about);
 }
 
-static void add_sent(struct request *request, const struct store_settle *item)
+/* Whether sent.lua is told the same of both, so that it is told once. */
+static bool is_same_kind(const struct store_settle *one, const struct store_settle *other)
 {
-    request_text(request, item->ticket);
-    request_text(request, item->id);
+    return one->is_new == other->is_new && one->attempts == other->attempts && one->is_polled == other->is_polled &&
+           one->about.segments == other->about.segments && strcmp(one->campaign, other->campaign) == 0 &&
+           span_is_same(span_of(one->about.channel), span_of(other->about.channel)) &&
+           span_is_same(one->about.template_name, other->about.template_name);
+}
+
+static void add_kind(struct request *request, const struct store_settle *item)
+{
+    const struct span template_name = template_or_other(item->about.template_name);
+
     request_text(request, item->campaign);
     request_text(request, item->is_new ? "1" : "0");
     request_number(request, item->attempts);
+    request_text(request, item->about.channel);
+    request_bytes(request, template_name.data, template_name.len);
+    request_number(request, item->about.segments);
+    request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
+}
+
+#define POINTER_MAX 64 /* what stays small in Redis: hash-max-listpack-value */
+
+/* Bytes of an id that may be absent: NULs then. False when it is there and no UUID. */
+static bool pack_optional(const char *id, uint8_t out[ID_BYTES])
+{
+    memset(out, 0, ID_BYTES);
+    return !id || !id[0] || id_pack(id, out);
+}
+
+/* What is put into Redis of a message, packed (parts/track.lua); false when it does not fit. */
+static bool add_packed(struct request *request, const struct store_settle *item)
+{
+    uint8_t own[1 + ID_BYTES] = {'m'}, provider[1 + ID_BYTES] = {'p'}, ids[2 * ID_BYTES], pointer[POINTER_MAX];
+    const size_t pointer_len = 2 * ID_BYTES + item->person.len;
+
+    if (pointer_len > sizeof(pointer) || !id_pack(item->id, own + 1) || !item->provider_id ||
+        !id_pack(item->provider_id, provider + 1) || !pack_optional(item->conversation_id, ids + ID_BYTES) ||
+        !pack_optional(item->correlation_id, pointer + ID_BYTES))
+        return false;
+    memcpy(ids, own + 1, ID_BYTES);
+    memcpy(pointer, provider + 1, ID_BYTES);
+    if (item->person.len > 0)
+        memcpy(pointer + 2 * ID_BYTES, item->person.data, item->person.len);
+    request_bytes(request, (const char *)own, sizeof(own));
+    request_bytes(request, (const char *)pointer, pointer_len);
+    request_bytes(request, (const char *)provider, sizeof(provider));
+    request_bytes(request, (const char *)ids, sizeof(ids));
+    return true;
+}
+
+static void add_sent(struct request *request, const struct store_settle *item, size_t kind)
+{
+    request_number(request, (int64_t)kind);
+    request_text(request, item->ticket);
+    request_text(request, item->id);
     request_text(request, item->provider_id);
+    request_number(request, item->about.since_ms);
+    request_bytes(request, item->audit.data, item->audit.len);
+    add_whom(request, &item->about);
+    if (add_packed(request, item))
+        return;
+    request_text(request, "");
     request_text(request, item->conversation_id);
     request_text(request, item->correlation_id);
     request_bytes(request, item->person.data, item->person.len);
-    request_text(request, item->is_polled && store_poll_times(request->store)->age_ms > 0 ? "1" : "0");
-    request_bytes(request, item->audit.data, item->audit.len);
-    add_about(request, &item->about);
+}
+
+/* The kinds of a batch and then its messages: those of a campaign are mostly of one kind. */
+static void add_all_sent(struct request *request, const struct store_settle *items, size_t count)
+{
+    const struct store_settle **kinds = mem_zalloc(count, sizeof(*kinds));
+    size_t *kind_of = mem_zalloc(count, sizeof(*kind_of)), kind_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t kind = 0;
+
+        while (kind < kind_count && !is_same_kind(kinds[kind], &items[i]))
+            kind++;
+        if (kind == kind_count)
+            kinds[kind_count++] = &items[i];
+        kind_of[i] = kind + 1;
+    }
+    request_number(request, (int64_t)kind_count);
+    for (size_t i = 0; i < kind_count; i++)
+        add_kind(request, kinds[i]);
+    for (size_t i = 0; i < count; i++)
+        add_sent(request, &items[i], kind_of[i]);
+    free(kind_of);
+    free(kinds);
 }
 
 static void add_deferred(struct request *request, const struct store_settle *item)
@@ -199,7 +278,7 @@ static const struct {
     enum script_name script;
     void (*add)(struct request *request, const struct store_settle *item);
 } moves[] = {
-    [STORE_SENT] = {SCRIPT_SENT, add_sent},
+    [STORE_SENT] = {SCRIPT_SENT, NULL}, /* add_all_sent */
     [STORE_DEFER] = {SCRIPT_DEFER, add_deferred},
     [STORE_BURY] = {SCRIPT_BURY, add_buried},
     [STORE_RELEASE] = {SCRIPT_RELEASE, add_released},
@@ -223,7 +302,9 @@ void store_settle(struct store *store, enum store_move move, const char *worker,
     }
     if (move == STORE_SENT || move == STORE_BURY)
         request_number(request, store_limits(store)->report_ms);
-    for (size_t i = 0; i < count; i++)
+    if (move == STORE_SENT)
+        add_all_sent(request, items, count);
+    for (size_t i = 0; move != STORE_SENT && i < count; i++)
         moves[move].add(request, &items[i]);
     request_submit(request);
 }

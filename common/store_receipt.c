@@ -14,6 +14,14 @@ static enum store_received read_answer(char letter)
     return letter == '1' ? STORE_APPLIED : letter == 'e' ? STORE_EARLY : STORE_REPEATED;
 }
 
+/* The bytes of an id; nothing when it is no UUID. */
+static void add_id_bytes(struct request *request, const char *id)
+{
+    uint8_t bytes[ID_BYTES];
+
+    request_bytes(request, (const char *)bytes, id_pack(id, bytes) ? sizeof(bytes) : 0);
+}
+
 static void on_received(struct request *request, const struct redis_reply *reply)
 {
     size_t len = 0, count = (size_t)request->count;
@@ -47,6 +55,7 @@ void store_receipts(struct store *store, int64_t dedup_ms, const struct store_re
         assert(receipt->delivery != DELIVERY_PENDING); /* nobody hears that nothing was heard */
         request_bytes(request, (const char *)receipt->key, STORE_KEY_SIZE);
         request_text(request, receipt->provider_id);
+        add_id_bytes(request, receipt->provider_id);
         request_text(request, delivery_name(receipt->delivery));
         request_number(request, receipt->at_ms);
         request_text(request, receipt->code);
@@ -63,7 +72,7 @@ void store_receipts(struct store *store, int64_t dedup_ms, const struct store_re
 #define TEXT(member)   FIELD(member), sizeof(((struct store_message_info *)NULL)->member)
 #define NUMBER(member) FIELD(member), 0
 
-/* Fields of a message's hash; size 0: a number. */
+/* What message.lua answers, by the names of a message's hash; size 0: a number. */
 static const struct {
     const char *name;
     size_t offset, size;
@@ -133,5 +142,6 @@ void store_read_message(struct store *store, const char *id, store_message_fn do
     request->context = context;
     request->is_fleeting = true;
     request_text(request, id);
+    add_id_bytes(request, id);
     request_submit(request);
 }

@@ -136,7 +136,26 @@ struct page {
     bool is_refused;
 };
 
-/* `<ms within the hour> <id>` */
+/* `<ms within the hour> <id>`; or `u`, these ms in three bytes, the bytes of a UUID. See report_end in
+ * parts/report.lua. */
+static bool read_ended(struct span text, int64_t hour_ms, struct ended *ret)
+{
+    const unsigned char *bytes = (const unsigned char *)text.data;
+    const char *blank = text.len > 0 ? memchr(text.data, ' ', text.len) : NULL;
+    size_t id_len = blank ? text.len - (size_t)(blank + 1 - text.data) : 0;
+
+    if (text.len == 4 + ID_BYTES && bytes[0] == 'u') {
+        ret->at_ms = hour_ms + ((int64_t)bytes[1] << 16 | (int64_t)bytes[2] << 8 | bytes[3]);
+        id_unpack(bytes + 4, ret->id);
+        return true;
+    }
+    if (!blank || !id_is_valid(blank + 1, id_len))
+        return false;
+    ret->at_ms = hour_ms + strtoll(text.data, NULL, 10); /* ends at the blank */
+    (void)snprintf(ret->id, sizeof(ret->id), "%.*s", (int)id_len, blank + 1);
+    return true;
+}
+
 static void on_page(struct request *request, const struct redis_reply *reply)
 {
     struct page *page = request->context;
@@ -146,15 +165,12 @@ static void on_page(struct request *request, const struct redis_reply *reply)
     page->listed = redis_reply_count(reply);
     for (size_t i = 0; i < page->listed && i < PAGE; i++) {
         struct ended *ended = &page->ended[page->count];
-        char text[ID_SIZE + 24], *blank;
+        struct span text = {NULL, 0};
 
-        request_copy_text(text, sizeof(text), redis_reply_at(reply, i));
-        blank = strchr(text, ' ');
-        if (!blank || !id_is_valid(blank + 1, strlen(blank + 1)))
+        text.data = redis_reply_text(redis_reply_at(reply, i), &text.len);
+        if (!text.data || !read_ended(text, page->hour_ms, ended))
             continue;
-        ended->at_ms = page->hour_ms + strtoll(text, NULL, 10);
         ended->rc = ERR_UNREACHABLE;
-        (void)snprintf(ended->id, sizeof(ended->id), "%s", blank + 1);
         page->count++;
     }
 }

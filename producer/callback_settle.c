@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -17,13 +18,12 @@ struct options {
 #define AT(member) .offset = offsetof(struct options, member)
 
 #define COMMON_ROWS                                                                                                     \
-    {                                                                                                                   \
-        "host",                                                                                                         \
-        NULL,                                                                                                           \
-        OPTION_TEXT,                                                                                                    \
-        AT(host),                                                                                                       \
-        .value = "HOST:PORT",                                                                                           \
-        .help = "these only, as herald callback list shows it"},                                                        \
+    {"host",                                                                                                            \
+     NULL,                                                                                                              \
+     OPTION_TEXT,                                                                                                       \
+     AT(host),                                                                                                          \
+     .value = "HOST[:PORT]",                                                                                            \
+     .help = "these only, as herald callback list shows it"},                                                           \
         {"cause",                                                                                                       \
          NULL,                                                                                                          \
          OPTION_TEXT,                                                                                                   \
@@ -52,13 +52,21 @@ struct run {
     int64_t taken;
 };
 
+/* `host` has its port. Lists of hosts leave out the one that https has anyway, and so may people. */
+static bool is_host(const char *wanted, const char *host)
+{
+    size_t len = strlen(wanted), name_len = (size_t)(strrchr(host, ':') ? strrchr(host, ':') - host : 0);
+
+    return strcasecmp(wanted, host) == 0 || (len > 0 && len == name_len && strncasecmp(wanted, host, len) == 0);
+}
+
 static bool is_wanted(const struct options *options, const struct store_dead_callback *item)
 {
     struct callback_report report;
     bool is_it;
 
     callback_report_read(&report, item);
-    is_it = (!options->host || strcmp(options->host, report.host) == 0) &&
+    is_it = (!options->host || is_host(options->host, report.host)) &&
             (!options->cause || strcmp(options->cause, report.reason) == 0);
     callback_report_clear(&report);
     return is_it;

@@ -21,7 +21,7 @@ struct options {
 
 static const struct option rows[] = {
     {"days", NULL, OPTION_NUMBER, .offset = offsetof(struct options, days), .fallback = "7", .min = 1,
-     .max = REPORT_DAYS_MAX, .value = "N", .help = "the last N times 24 hours"},
+     .max = REPORT_DAYS_MAX, .value = "N", .help = "the last N times 24 hours; of more than 40, whole days (UTC)"},
     {"from", NULL, OPTION_TEXT, .offset = offsetof(struct options, from), .value = "TIME",
      .help = "instead of --days: from 2026-01-15T10:00:00Z, 2026-01-15 or 12h ago on, to the hour"},
     {"to", NULL, OPTION_TEXT, .offset = offsetof(struct options, to), .value = "TIME",

@@ -39,7 +39,7 @@ int report_read_time(const char *text, const char *flag, int64_t now_ms, int64_t
 int report_range_parse(struct report_range *ret, int64_t days, const char *from, const char *to, int64_t now_ms,
                        struct reason *why)
 {
-    int64_t from_ms = now_ms - days * STORE_DAY_MS, to_ms = now_ms + 1;
+    int64_t from_ms = now_ms - days * STORE_DAY_MS, to_ms = now_ms + 1, age_ms = 0, unit_ms = STORE_HOUR_MS;
 
     if (to && !from) {
         reason_set(why, "--to wants --from");
@@ -49,14 +49,16 @@ int report_range_parse(struct report_range *ret, int64_t days, const char *from,
         (to && report_read_time(to, "to", now_ms, &to_ms, why) != 0))
         return ERR_INVALID;
     if (to_ms <= from_ms) {
-        reason_set(why, "--to is not after --from");
+        reason_set(why, to ? "--to is not after --from" : "--from is not in the past");
         return ERR_INVALID;
     }
-    if (to_ms - from_ms > REPORT_DAYS_MAX * STORE_DAY_MS) {
+    if (to_ms - from_ms > REPORT_DAYS_MAX * STORE_DAY_MS + 1) { /* up to now, and that is in it */
         reason_set(why, "a report is about %d days at most", REPORT_DAYS_MAX);
         return ERR_INVALID;
     }
-    ret->from_ms = down(from_ms > 0 ? from_ms : 0, STORE_HOUR_MS);
+    if ((!from || duration_parse(from, &age_ms)) && from_ms < now_ms - (int64_t)STORE_HOURS_KEPT_DAYS * STORE_DAY_MS)
+        unit_ms = STORE_DAY_MS; /* `60d` is no instant that somebody means, and its hours are not kept */
+    ret->from_ms = down(from_ms > 0 ? from_ms : 0, unit_ms);
     ret->to_ms = up(to_ms, STORE_HOUR_MS);
     return 0;
 }

@@ -13,7 +13,8 @@ struct report_range {
 };
 
 /* `days` back from now, or `from` and `to` (RFC 3339, a date such as 2026-01-15, or an age such as 2h; NULL: not
- * given). Rounded outwards to whole hours. ERR_INVALID with what is wrong. */
+ * given). Rounded outwards to whole hours; ages so old that their hours are not kept, to whole days. ERR_INVALID with
+ * what is wrong. */
 int report_range_parse(struct report_range *ret, int64_t days, const char *from, const char *to, int64_t now_ms,
                        struct reason *why);
 

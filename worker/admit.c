@@ -179,7 +179,7 @@ void admit_look(struct sender *sender)
     }
     store_check(sender->store, &about, items, count, on_looked, sender->looking[0]); /* copies the items */
     for (size_t i = 0; i < count; i++)
-        buf_reset(&sender->looking[i]->document);
+        buf_clear(&sender->looking[i]->document); /* most will never need it again */
     sender->looks += count;
     sender->looking_count = 0;
 }

@@ -1,5 +1,6 @@
 #include "worker/sockets.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,21 +43,31 @@ static struct socket_state *state_of(struct sockets *sockets, int fd)
     return &sockets->states[fd];
 }
 
+/* What was closed without a word is not in the set any more; nobody waits for it then. */
 static void watch(struct sockets *sockets, int fd, struct socket_state *state, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.fd = fd};
     int change = state->watched == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    int rc;
 
     if (events == state->watched)
         return;
-    if (epoll_ctl(sockets->epoll_fd, change, fd, &event) != 0 && change != EPOLL_CTL_DEL)
-        abort(); /* the kernel is out of memory: see mem.h */
-    state->watched = (uint8_t)events;
+    rc = epoll_ctl(sockets->epoll_fd, change, fd, &event);
+    if (rc != 0 && change == EPOLL_CTL_MOD && errno == ENOENT) /* another one has its number */
+        rc = epoll_ctl(sockets->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    if (rc != 0 && (errno == ENOMEM || errno == ENOSPC))
+        abort(); /* see mem.h */
+    state->watched = rc == 0 ? (uint8_t)events : 0;
 }
 
+/* Whoever had its number before is gone, perhaps without a word; what is wanted of the number stands. */
 void sockets_keep(struct sockets *sockets, int fd)
 {
-    state_of(sockets, fd)->is_kept = true;
+    struct socket_state *state = state_of(sockets, fd);
+
+    state->is_kept = true;
+    state->watched = 0;
+    watch(sockets, fd, state, state->wanted);
 }
 
 void sockets_forget(struct sockets *sockets, int fd)
@@ -71,8 +82,10 @@ void sockets_want(struct sockets *sockets, int fd, uint32_t events)
 {
     struct socket_state *state = state_of(sockets, fd);
 
+    bool is_made = state->is_kept && state->watched == EPOLLIN; /* while it is being made it waits to be writable */
+
     state->wanted = (uint8_t)events;
-    if (events != 0 || !state->is_kept)
+    if (events != 0 || !is_made)
         watch(sockets, fd, state, events);
 }
 

@@ -3,8 +3,9 @@
  *
  * A kept connection stays in the set when its request is done, because the next one waits for the same: taking it out
  * and putting it in again would be two system calls a message. One that stirs while nobody uses it (its other side has
- * closed it) is taken out then. Other descriptors may be closed without a word as soon as nothing is wanted of them, so
- * those go at once. */
+ * closed it) is taken out then. Other descriptors go at once: libcurl closes them, and connections that are still being
+ * made, without a word, and the kernel takes what is closed out of the set by itself.
+ */
 #ifndef HERALD_WORKER_SOCKETS_H
 #define HERALD_WORKER_SOCKETS_H
 
@@ -23,8 +24,8 @@ struct sockets {
 int sockets_init(struct sockets *sockets); /* ERR_LIMIT: the system gives no more descriptors */
 void sockets_clear(struct sockets *sockets);
 
-void sockets_keep(struct sockets *sockets, int fd);   /* a connection: sockets_forget is called before it is closed */
-void sockets_forget(struct sockets *sockets, int fd); /* right before it is closed */
+void sockets_keep(struct sockets *sockets, int fd);                  /* a new one: a connection */
+void sockets_forget(struct sockets *sockets, int fd);                /* right before one is closed that has been made */
 void sockets_want(struct sockets *sockets, int fd, uint32_t events); /* EPOLLIN, EPOLLOUT, both, or 0: nothing now */
 
 /* What is ready and wanted, without waiting. Returns how many; *ret_is_all is false when there may be more. */

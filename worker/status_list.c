@@ -16,12 +16,15 @@ struct heard {
 
 /* --- one message --- */
 
-static struct span text_at(const struct json *object, const char *key)
+static struct span text_at(const struct json_value *object, const char *name)
 {
-    struct span text = {NULL, 0};
+    return value_text(value_get(object, name));
+}
 
-    text.data = json_text(json_get(object, key), &text.len);
-    return text;
+/* The first of a list; NULL when it is empty, or none. */
+static const struct json_value *first_of(const struct json_value *list)
+{
+    return value_count(list) > 0 ? value_first(list) : NULL;
 }
 
 static void hear(struct heard *heard, enum delivery state, const struct notice *notice)
@@ -34,40 +37,39 @@ static void hear(struct heard *heard, enum delivery state, const struct notice *
     heard->is_reached[state] = true;
 }
 
-static void hear_receipt(struct heard *heard, const struct json *receipt, int64_t now_ms)
+static void hear_receipt(struct heard *heard, const struct json_value *receipt, int64_t now_ms)
 {
     struct notice notice = {.source = "poll"};
     enum delivery state;
 
     if (!delivery_parse(text_at(receipt, "status"), &state))
         return;
-    (void)notice_read_time(&notice, json_get(json_get(receipt, "channel"), "time"), now_ms); /* else it is now */
-    notice_read_reasons(&notice, json_get(receipt, "reasons"));
+    (void)notice_read_time(&notice, value_get(value_get(receipt, "channel"), "time"), now_ms); /* else it is now */
+    notice_read_reasons(&notice, value_get(receipt, "reasons"));
     hear(heard, state, &notice);
-    if (state >= DELIVERY_DELIVERED && json_is_true(json_get(receipt, "isFinalReceipt")))
+    if (state >= DELIVERY_DELIVERED && value_is_true(value_get(receipt, "isFinalReceipt")))
         heard->is_final = true;
 }
 
-static void hear_message(struct heard *heard, const struct json *message, int64_t now_ms)
+static void hear_message(struct heard *heard, const struct json_value *message, int64_t now_ms)
 {
-    const struct json *receipts = json_get(message, "normalizedReceipts");
-    size_t count = json_count(receipts);
+    const struct json_value *receipts = value_get(message, "normalizedReceipts");
     struct notice notice = {.source = "poll"};
     enum delivery state;
 
-    for (size_t i = 0; i < count; i++)
-        hear_receipt(heard, json_at(receipts, i), now_ms);
+    for (const struct json_value *at = first_of(receipts); at; at = value_next(receipts, at))
+        hear_receipt(heard, at, now_ms);
     if (!delivery_parse(text_at(message, "status"), &state))
         return;
     if (state <= DELIVERY_SENT) /* the message's own time is when it was taken and sent */
-        (void)notice_read_time(&notice, json_get(message, "timestamp"), now_ms);
+        (void)notice_read_time(&notice, value_get(message, "timestamp"), now_ms);
     if (!heard->is_reached[state])
         hear(heard, state, &notice);
 }
 
 /* Nothing more is to come: it failed or was read. An SMS that was delivered is not heard of again, as nobody can tell
  * that it was read. */
-static bool is_ended(const struct heard *heard, const struct json *message)
+static bool is_ended(const struct heard *heard, const struct json_value *message)
 {
     struct span type = text_at(message, "messengerType");
     bool is_sms = type.len == 3 && strncasecmp(type.data, "sms", 3) == 0;
@@ -118,15 +120,16 @@ static size_t split(struct span text, struct span ids[STATUS_LIST_MAX])
     return count;
 }
 
-static void read_entities(struct status_list *list, const struct json *entities, struct span asked, int64_t now_ms)
+static void read_entities(struct status_list *list, const struct json_value *entities, struct span asked,
+                          int64_t now_ms)
 {
     struct span ids[STATUS_LIST_MAX];
     bool is_told[STATUS_LIST_MAX] = {false};
-    size_t count = split(asked, ids), entity_count = json_count(entities);
+    size_t count = split(asked, ids);
+    const struct json_value *message = first_of(entities);
 
     list->receipts = mem_zalloc(count * DELIVERY_COUNT, sizeof(*list->receipts));
-    for (size_t i = 0; i < entity_count; i++) {
-        const struct json *message = json_at(entities, i);
+    for (; message; message = value_next(entities, message)) {
         size_t at = find(ids, count, text_at(message, "id"));
         struct heard heard = {.is_final = false};
 
@@ -145,21 +148,20 @@ static void read_entities(struct status_list *list, const struct json *entities,
 
 int status_list_read(struct status_list *ret, struct span asked, struct span body, int64_t now_ms)
 {
-    struct reason unused;
-    struct json *json = NULL;
-    const struct json *entities;
+    const struct json_value *entities;
+    struct json_view view;
     int rc = ERR_INVALID;
 
     *ret = (struct status_list){.receipts = NULL};
     buf_init(&ret->ended, ENDED_MAX);
-    if (body.len == 0 || json_parse(&json, body.data, body.len, &unused) != 0)
+    if (json_view_read(&view, body.data, body.len) != 0)
         return ERR_INVALID;
-    entities = json_get(json, "entities");
-    if (json_kind(entities) == JSON_ARRAY) {
+    entities = value_get(json_view_whole(&view), "entities");
+    if (value_kind(entities) == JSON_ARRAY) {
         read_entities(ret, entities, asked, now_ms);
         rc = 0;
     }
-    json_free(json);
+    json_view_clear(&view);
     return rc;
 }
 

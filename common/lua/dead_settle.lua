@@ -3,16 +3,16 @@
 -- when it was sent, provider's id or '', conversation's id or '', person, state that Genesys tells or '', when in ms or 0,
 -- audit entry without an id. Answers y settled (also when it was before, by the same ids); g gone, somebody took it; c the
 -- provider's id is another message's.
--- Parts: callbacks, report, receipts, letters
+-- Parts: callbacks, report, track, receipts, letters
 local ticket, keep_ms, audit_max, report_ms, id, reason, campaign, channel = unpack(ARGV, 1, 8)
 local died_at, template, sent_at, provider, conversation, person, state, state_at, entry = unpack(ARGV, 9, 17)
 local now, message = wall_ms(), key('message:' .. id)
 expect_letters()
 expect('HLEN', 'counts', 'message:' .. id)
 expect('XLEN', 'audit')
-local whose = provider ~= '' and linked(redis.pcall('GET', key('link:' .. provider)))
+local owner = provider ~= '' and owner_of(provider, track_unusual().id_bytes(provider) or '', keep_ms)
 local was = call('HMGET', message, 'state', 'provider_id', 'conversation_id')
-if whose and whose ~= id then return 'c' end
+if owner and owner.id ~= id then return 'c' end
 local document = call('HGET', key('dead:letters'), ticket)
 if call('HDEL', key('dead:letters'), ticket) == 0 then
   return was[1] == 'sent' and was[2] == provider and was[3] == conversation and 'y' or 'g'
@@ -38,18 +38,12 @@ if to ~= '' then
 end
 tally(report_row(tonumber(sent_at), campaign, channel, template), 's', 1)
 report_end(tonumber(sent_at), id)
+owner = {id = id, campaign = campaign}
 if provider ~= '' then
-  -- Receipts of it find the message from here on; those that waited for it count now, as in sent.lua.
   call('SET', key('link:' .. provider), id .. '\n' .. campaign .. '\n' .. person, 'PX', keep_ms)
-  local flat, early = redis.pcall('HGETALL', key('early:' .. provider)), {}
-  for i = 1, #flat, 2 do early[flat[i]] = flat[i + 1] end
-  for known in pairs(ranks) do
-    local heard_at = tonumber(early[known .. '_at'])
-    if heard_at then apply(id, campaign, known, heard_at, early.failure or '', keep_ms, now) end
-  end
-  call('DEL', key('early:' .. provider))
+  apply_early(provider, owner, keep_ms, now)
 end
-if state ~= '' then apply(id, campaign, state, tonumber(state_at), '', keep_ms, now) end
+if state ~= '' then apply(owner, state, tonumber(state_at), '', keep_ms, now) end
 call('XADD', key('audit'), 'MAXLEN', '~', audit_max, '*', 'e', string.sub(entry, 1, -2) .. ',"id":' .. cjson.encode(id) ..
   (provider ~= '' and ',"provider_id":' .. cjson.encode(provider) or '') ..
   (conversation ~= '' and ',"conversation_id":' .. cjson.encode(conversation) or '') .. '}')

@@ -29,7 +29,7 @@ end
 for _, campaign in ipairs(call('SMEMBERS', key('parked'))) do
   parked = parked + call('LLEN', key('parked:' .. campaign))
 end
-local untold, dropped = call('ZCARD', key('callbacks:dead')), 0
+local untold, dropped = call('ZCARD', key('callbacks:dead')), tonumber(call('HGET', key('counts'), 'callbacks_lost')) or 0
 for _, number in ipairs(call('HMGET', key('callbacks:counts'), 'dropped', 'forgotten')) do dropped = dropped + (tonumber(number) or 0) end
 return {wall, call('LLEN', key('ready:high')), call('LLEN', key('ready')), call('LLEN', key('ready:low')),
   call('ZCARD', key('delayed')), call('ZCOUNT', key('delayed'), '-inf', wall), flying, parked,

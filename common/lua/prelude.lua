@@ -62,14 +62,15 @@ local function write_counts(keep_ms)
   end
 end
 -- A message leaves the hands of a worker: counted for the org and its campaign, and as accepted if a plain LPUSH
--- brought it, since nobody could count it then.
-local function settle(campaign, is_new, what)
+-- brought it, since nobody could count it then. `times`: as many messages; 1 when it is left out.
+local function settle(campaign, is_new, what, times)
+  times = times or 1
   if is_new == '1' then
-    count('counts', 'accepted', 1)
-    if campaign ~= '' then count('campaign:' .. campaign, 'accepted', 1) end
+    count('counts', 'accepted', times)
+    if campaign ~= '' then count('campaign:' .. campaign, 'accepted', times) end
   end
-  count('counts', what, 1)
-  if campaign ~= '' then count('campaign:' .. campaign, what, 1) end
+  count('counts', what, times)
+  if campaign ~= '' then count('campaign:' .. campaign, what, times) end
 end
 -- The campaign of a message was cancelled before it could be sent. Only those have a state already that a client may ask
 -- for; one that a late answer has called sent stays sent.

@@ -6,17 +6,16 @@
 /* True when the path is of that form; fills the segment. */
 static bool path_matches(const char *form, const char *path, char segment[ID_SIZE])
 {
-    const char *hole = strstr(form, "{}");
-    size_t before = hole ? (size_t)(hole - form) : strlen(form), len;
+    size_t before = 0, len;
 
     segment[0] = '\0';
-    if (!hole)
-        return strcmp(form, path) == 0;
-    if (strncmp(form, path, before) != 0)
-        return false;
+    while (form[before] && form[before] != '{' && form[before] == path[before])
+        before++;
+    if (form[before] != '{')
+        return form[before] == path[before]; /* both have ended */
     path += before;
     len = strcspn(path, "/");
-    if (!id_is_valid(path, len) || strcmp(hole + 2, path + len) != 0)
+    if (!id_is_valid(path, len) || strcmp(form + before + 2, path + len) != 0)
         return false;
     memcpy(segment, path, len);
     segment[len] = '\0';
@@ -40,11 +39,11 @@ void endpoint_find(const struct endpoint *table, size_t count, const char *metho
     for (size_t i = 0; i < count; i++) {
         if (!path_matches(table[i].path, path, segment))
             continue;
-        allow(ret, table[i].method);
         if (strcmp(table[i].method, method) == 0) {
             ret->endpoint = &table[i];
-            memcpy(ret->segment, segment, sizeof(segment));
+            memcpy(ret->segment, segment, strlen(segment) + 1);
             return;
         }
+        allow(ret, table[i].method);
     }
 }

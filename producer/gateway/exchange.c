@@ -78,6 +78,8 @@ void exchange_set_patience(struct exchange *exchange, int64_t patience_ms)
 
 /* --- waiting --- */
 
+#define VISITS_MAX 16 /* some answers of Redis; each costs a tenth of what suspending does */
+
 static void link_last(struct waiting *list, struct exchange *exchange)
 {
     exchange->previous = list->last;
@@ -101,30 +103,68 @@ static void unlink_from(struct waiting *list, struct exchange *exchange)
         list->last = exchange->previous;
 }
 
-void exchange_wait(struct exchange *exchange)
+static void suspend(struct exchange *exchange)
+{
+    exchange->is_suspended = true;
+    MHD_suspend_connection(exchange->connection);
+}
+
+static bool begin_to_wait(struct exchange *exchange)
 {
     if (lane_is_over(exchange->lane)) { /* who waits now would never be answered */
         exchange_unavailable(exchange, "stopping", "this gateway is being stopped; ask again");
-        return;
+        return false;
     }
     exchange->phase = PHASE_WAITING;
-    exchange->suspended_ms = clock_mono_ms();
-    exchange->due_ms = exchange->suspended_ms + exchange->patience_ms;
+    exchange->is_suspended = false;
+    exchange->waits_since_ms = clock_mono_ms();
+    exchange->due_ms = exchange->waits_since_ms + exchange->patience_ms;
     link_last(lane_waiting(exchange->lane), exchange);
-    MHD_suspend_connection(exchange->connection);
+    return true;
+}
+
+void exchange_wait(struct exchange *exchange)
+{
+    if (begin_to_wait(exchange))
+        suspend(exchange);
+}
+
+void exchange_linger(struct exchange *exchange)
+{
+    exchange->visits = 0;
+    if (begin_to_wait(exchange))
+        lane_count_lingering(exchange->lane, 1);
+}
+
+void exchange_visit(struct exchange *exchange)
+{
+    if (exchange->phase != PHASE_WAITING || exchange->is_suspended || ++exchange->visits < VISITS_MAX)
+        return;
+    lane_count_lingering(exchange->lane, -1);
+    suspend(exchange);
+}
+
+/* Off the list of those that wait. */
+static void leave_waiting(struct exchange *exchange)
+{
+    unlink_from(lane_waiting(exchange->lane), exchange);
+    if (!exchange->is_suspended)
+        lane_count_lingering(exchange->lane, -1);
 }
 
 static void wait_no_more(struct exchange *exchange, enum phase phase)
 {
-    bool is_suspended = exchange->phase == PHASE_WAITING;
+    bool was_waiting = exchange->phase == PHASE_WAITING;
 
     exchange->phase = phase;
-    if (!is_suspended)
+    if (!was_waiting)
         return;
-    unlink_from(lane_waiting(exchange->lane), exchange);
-    exchange->begun_ms += clock_mono_ms() - exchange->suspended_ms;
-    MHD_resume_connection(exchange->connection);
-    lane_note_resumed(exchange->lane);
+    leave_waiting(exchange);
+    exchange->begun_ms += clock_mono_ms() - exchange->waits_since_ms;
+    if (exchange->is_suspended)
+        MHD_resume_connection(exchange->connection);
+    exchange->is_suspended = false;
+    lane_note_stirred(exchange->lane);
 }
 
 void exchange_go_on(struct exchange *exchange)
@@ -176,7 +216,15 @@ struct exchange *exchange_open(struct lane *lane, struct MHD_Connection *connect
     exchange->patience_ms = EXCHANGE_PATIENCE_MS;
     answer_init(&exchange->answer);
     lane_count(lane, 1);
+    lane_count_incoming(lane, 1);
     return exchange;
+}
+
+void exchange_note_whole(struct exchange *exchange)
+{
+    if (!exchange->is_whole)
+        lane_count_incoming(exchange->lane, -1);
+    exchange->is_whole = true;
 }
 
 static void destroy(struct exchange *exchange)
@@ -207,7 +255,8 @@ void exchange_release(struct exchange *exchange)
 void exchange_close(struct exchange *exchange)
 {
     if (exchange->phase == PHASE_WAITING)
-        unlink_from(lane_waiting(exchange->lane), exchange);
+        leave_waiting(exchange);
+    exchange_note_whole(exchange);
     exchange->phase = PHASE_READY;
     exchange->connection = NULL;
     lane_count(exchange->lane, -1);

@@ -271,6 +271,7 @@ static enum MHD_Result put_answer(struct exchange *exchange)
     meters_note_answer(lane_metrics(exchange->lane), exchange->endpoint, exchange->answer.status,
                        clock_mono_us() - exchange->opened_us);
     result = MHD_queue_response(exchange->connection, (unsigned)exchange->answer.status, response);
+    lane_note_stirred(exchange->lane); /* it is written when libmicrohttpd runs again */
     MHD_destroy_response(response);
     return result;
 }
@@ -293,7 +294,7 @@ static enum MHD_Result open_exchange(struct lane *lane, struct MHD_Connection *c
 
     *state = exchange;
     if (visitor)
-        lane_move_visitor(lane, visitor, exchange);
+        visitors_move(lane_visitors(lane), visitor, exchange);
     begin(exchange, method, path);
     /* Who asks before sending a body is told before sending it, and who would send more than is read and dropped, too:
      * the connection ends after that. */
@@ -312,6 +313,7 @@ enum MHD_Result exchange_on_request(void *lane, struct MHD_Connection *connectio
         return open_exchange(lane, connection, path, method, state);
     if (*size > 0)
         return take_body(exchange, data, size);
+    exchange_note_whole(exchange);
     if (exchange->phase == PHASE_READING) {
         if (exchange->sink)
             exchange->sink->finish(exchange, exchange->sink_state);
@@ -319,7 +321,9 @@ enum MHD_Result exchange_on_request(void *lane, struct MHD_Connection *connectio
             exchange->endpoint->answer(exchange);
     }
     if (exchange->phase == PHASE_READING)
-        exchange_wait(exchange);
+        exchange_linger(exchange);
+    else
+        exchange_visit(exchange);
     return exchange->phase == PHASE_READY ? put_answer(exchange) : MHD_YES;
 }
 
@@ -334,7 +338,7 @@ void exchange_on_completed(void *lane, struct MHD_Connection *connection, void *
     exchange_close(*state);
     *state = NULL;
     if (visitor)
-        lane_move_visitor(lane, visitor, NULL);
+        visitors_move(lane_visitors(lane), visitor, NULL);
 }
 
 size_t exchange_unescape(void *lane, struct MHD_Connection *connection, char *text)
@@ -355,10 +359,10 @@ void exchange_on_connection(void *lane, struct MHD_Connection *connection, void 
 
         visitor = mem_zalloc(1, sizeof(*visitor));
         visitor->fd = info ? info->connect_fd : -1;
-        lane_add_visitor(lane, visitor);
+        visitors_add(lane_visitors(lane), visitor);
         *context = visitor;
     } else if (visitor) {
-        lane_remove_visitor(lane, visitor);
+        visitors_remove(lane_visitors(lane), visitor);
         free(visitor);
         *context = NULL;
     }

@@ -5,19 +5,12 @@
 #include <microhttpd.h>
 
 #include "producer/gateway/exchange.h"
+#include "producer/gateway/visitors.h"
 
 enum phase {
     PHASE_READING, /* its body is coming in */
-    PHASE_WAITING, /* suspended, until it is answered or its sink goes on */
+    PHASE_WAITING, /* until it is answered or its sink goes on */
     PHASE_READY,   /* answered */
-};
-
-/* A connection, between requests as well. */
-struct visitor {
-    struct visitor *older, *newer; /* of its list: those that have a request under way, or those that have none */
-    struct exchange *exchange;     /* NULL: none */
-    int fd;
-    int64_t since_ms; /* monotonic; when it came to its list */
 };
 
 struct exchange {
@@ -26,7 +19,10 @@ struct exchange {
     const struct endpoint *endpoint;   /* NULL when it is answered without one */
     const struct client *client;
     enum phase phase;
-    unsigned holders; /* libmicrohttpd, and whoever keeps it */
+    bool is_whole;     /* all of it came in */
+    bool is_suspended; /* waiting, and out of libmicrohttpd's sight */
+    unsigned visits;   /* of libmicrohttpd, while it lingered */
+    unsigned holders;  /* libmicrohttpd, and whoever keeps it */
     char segment[ID_SIZE];
     const char *origin; /* of the page that asks, when it is allowed to, else NULL; the connection's */
     struct buf body;
@@ -35,7 +31,7 @@ struct exchange {
     int64_t opened_us;        /* monotonic */
     int64_t begun_ms;         /* monotonic; moved on by the time that we let it wait */
     int64_t answered_ms;      /* monotonic; when libmicrohttpd got an answer out of memory, else 0 */
-    int64_t suspended_ms, due_ms; /* since when it waits, and when it is answered 503 */
+    int64_t waits_since_ms, due_ms; /* since when it waits, and when it is answered 503 */
     int64_t patience_ms;
     const struct sink *sink;
     void *sink_state;
@@ -49,8 +45,13 @@ struct waiting {
 
 /* exchange.c: an exchange's life. */
 struct exchange *exchange_open(struct lane *lane, struct MHD_Connection *connection);
-void exchange_close(struct exchange *exchange); /* libmicrohttpd has done with it */
-void exchange_wait(struct exchange *exchange);  /* suspends it */
+void exchange_note_whole(struct exchange *exchange); /* all of it came in, or nothing more of it will */
+void exchange_close(struct exchange *exchange);      /* libmicrohttpd has done with it */
+void exchange_wait(struct exchange *exchange);       /* suspends it */
+/* Waits without being suspended, which costs three system calls: libmicrohttpd visits it each time that it runs, and
+ * mostly the answer is there after some visits. After the last of them it is suspended all the same. */
+void exchange_linger(struct exchange *exchange);
+void exchange_visit(struct exchange *exchange);
 /* Whether its client brings its body, or takes its answer, slower than anybody has to. */
 bool exchange_is_too_slow(const struct exchange *exchange, int64_t now_ms);
 void exchange_end_orphans(struct waiting *orphans);
@@ -71,13 +72,12 @@ struct waiting *lane_waiting(struct lane *lane);
 struct waiting *lane_orphans(struct lane *lane);
 void lane_count(struct lane *lane, int by); /* exchanges under way */
 bool lane_is_stopping(const struct lane *lane);
-bool lane_is_over(const struct lane *lane); /* nothing may wait any more */
-void lane_note_resumed(struct lane *lane);
+bool lane_is_over(const struct lane *lane);           /* nothing may wait any more */
+void lane_note_stirred(struct lane *lane);            /* libmicrohttpd has something to do that no socket tells of */
+void lane_count_incoming(struct lane *lane, int by);  /* exchanges that are not whole */
+void lane_count_lingering(struct lane *lane, int by); /* that wait without being suspended */
 /* Memory for bodies: false when there is no more. Given back with a negative number. */
 bool lane_hold_bytes(struct lane *lane, int64_t bytes);
-/* A connection that is new, has another exchange (or none) from now on, or is closed. */
-void lane_add_visitor(struct lane *lane, struct visitor *visitor);
-void lane_move_visitor(struct lane *lane, struct visitor *visitor, struct exchange *exchange);
-void lane_remove_visitor(struct lane *lane, struct visitor *visitor);
+struct visitors *lane_visitors(struct lane *lane);
 
 #endif

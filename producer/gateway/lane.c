@@ -25,11 +25,9 @@
 #define SILENT_S         30   /* nothing at all in the middle of a request for so long, likewise */
 #define CONNECTION_BYTES 4096 /* of memory for one connection: its headers, and what is read of a body at a time */
 #define BODIES_MAX       (INT64_C(128) << 20) /* bytes in memory at once */
+#define RUNS_MAX         8                    /* of libmicrohttpd before anything else is looked at */
+#define LINGER_MS        1                    /* between visits to those that linger, when nothing else stirs */
 #define FINAL_TURNS      16                   /* to write the last answers before the connections are closed */
-
-struct visitors {
-    struct visitor *oldest, *newest;
-};
 
 struct lane {
     struct gateway *gateway;
@@ -46,12 +44,11 @@ struct lane {
 
     /* Of the lane's own thread. */
     struct waiting waiting, orphans;
-    struct visitors idle, busy;
-    int under_way;
+    struct visitors visitors;
+    int under_way, incoming, lingering;
     int64_t held_bytes; /* of bodies that are coming in or being answered */
-    bool has_resumed, is_stopping, is_over;
+    bool has_stirred, is_stopping, is_over;
     int64_t stop_due_ms;
-    int64_t sweep_due_ms; /* -1: nothing waits */
 
     pthread_mutex_t lock; /* guards the posts */
     struct lane_post *first_post, *last_post;
@@ -117,49 +114,24 @@ bool lane_hold_bytes(struct lane *lane, int64_t bytes)
     return true;
 }
 
-void lane_note_resumed(struct lane *lane)
+void lane_count_incoming(struct lane *lane, int by)
 {
-    lane->has_resumed = true;
+    lane->incoming += by;
 }
 
-static struct visitors *list_of(struct lane *lane, const struct visitor *visitor)
+void lane_count_lingering(struct lane *lane, int by)
 {
-    return visitor->exchange ? &lane->busy : &lane->idle;
+    lane->lingering += by;
 }
 
-void lane_add_visitor(struct lane *lane, struct visitor *visitor)
+void lane_note_stirred(struct lane *lane)
 {
-    struct visitors *list = list_of(lane, visitor);
-
-    visitor->since_ms = clock_mono_ms();
-    visitor->older = list->newest;
-    visitor->newer = NULL;
-    if (list->newest)
-        list->newest->newer = visitor;
-    else
-        list->oldest = visitor;
-    list->newest = visitor;
+    lane->has_stirred = true;
 }
 
-void lane_remove_visitor(struct lane *lane, struct visitor *visitor)
+struct visitors *lane_visitors(struct lane *lane)
 {
-    struct visitors *list = list_of(lane, visitor);
-
-    if (visitor->older)
-        visitor->older->newer = visitor->newer;
-    else
-        list->oldest = visitor->newer;
-    if (visitor->newer)
-        visitor->newer->older = visitor->older;
-    else
-        list->newest = visitor->older;
-}
-
-void lane_move_visitor(struct lane *lane, struct visitor *visitor, struct exchange *exchange)
-{
-    lane_remove_visitor(lane, visitor);
-    visitor->exchange = exchange;
-    lane_add_visitor(lane, visitor);
+    return &lane->visitors;
 }
 
 /* --- its loop --- */
@@ -206,14 +178,21 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms)
     return b_ms >= 0 && b_ms < a_ms ? b_ms : a_ms;
 }
 
+/* libmicrohttpd would visit those that linger again at once. There is no need to, unless others may have more to do. */
+static int64_t daemon_wait_ms(const struct lane *lane)
+{
+    MHD_UNSIGNED_LONG_LONG ms = 0;
+
+    if (MHD_get_timeout(lane->daemon, &ms) != MHD_YES)
+        return -1;
+    if (ms == 0 && lane->lingering > 0 && lane->incoming == 0 && !lane->has_stirred)
+        return LINGER_MS;
+    return ms > INT_MAX ? INT_MAX : (int64_t)ms;
+}
+
 static int64_t wait_ms(const struct lane *lane)
 {
-    MHD_UNSIGNED_LONG_LONG daemon_ms = 0;
-    int64_t ms = sooner(TICK_MS, store_wait_ms(lane->store));
-
-    if (MHD_get_timeout(lane->daemon, &daemon_ms) == MHD_YES)
-        ms = sooner(ms, daemon_ms > INT_MAX ? INT_MAX : (int64_t)daemon_ms);
-    return ms;
+    return sooner(sooner(TICK_MS, store_wait_ms(lane->store)), daemon_wait_ms(lane));
 }
 
 static void wait_for_something(struct lane *lane)
@@ -234,31 +213,6 @@ static void wait_for_something(struct lane *lane)
     }
 }
 
-/* MHD finds it closed and ends it; one that is closed already needs nothing. */
-static void hang_up(const struct visitor *visitor)
-{
-    (void)shutdown(visitor->fd, SHUT_RDWR);
-}
-
-/* Connections that ask for nothing. MHD's own time-out knows only silence, not headers at a byte a second. */
-static void close_idle(struct lane *lane, int64_t now_ms)
-{
-    int64_t latest_ms = lane->is_stopping ? now_ms : now_ms - lane->gateway->settings->idle_timeout_ms;
-
-    for (const struct visitor *visitor = lane->idle.oldest; visitor && visitor->since_ms <= latest_ms;
-         visitor = visitor->newer)
-        hang_up(visitor);
-}
-
-/* Likewise a body at a byte a second, and an answer that is not fetched. */
-static void close_slow(struct lane *lane, int64_t now_ms)
-{
-    for (const struct visitor *visitor = lane->busy.oldest; visitor; visitor = visitor->newer) {
-        if (exchange_is_too_slow(visitor->exchange, now_ms))
-            hang_up(visitor);
-    }
-}
-
 static void begin_to_stop(struct lane *lane, int64_t now_ms)
 {
     MHD_socket listening = MHD_quiesce_daemon(lane->daemon);
@@ -276,8 +230,7 @@ static void look_at_clock(struct lane *lane)
     if (!lane->is_stopping && atomic_load(&lane->gateway->is_stopping))
         begin_to_stop(lane, now_ms);
     (void)log_flush(); /* this thread holds no lines */
-    close_idle(lane, now_ms);
-    close_slow(lane, now_ms);
+    visitors_close(&lane->visitors, lane->is_stopping ? 0 : lane->gateway->settings->idle_timeout_ms, now_ms);
     (void)exchange_sweep(&lane->waiting, now_ms, false); /* looked at once a tick, which is close enough */
 }
 
@@ -285,13 +238,14 @@ static void turn(struct lane *lane)
 {
     struct reason why = {""};
 
-    do {
-        lane->has_resumed = false;
+    lane->has_stirred = true;
+    for (int i = 0; i < RUNS_MAX && lane->has_stirred; i++) {
+        lane->has_stirred = false;
         (void)MHD_run(lane->daemon); /* refuses only daemons that have a thread or were stopped */
         gather_flush(lane->gather);
         (void)store_pump(lane->store, &why); /* its log says what is wrong, and those who ask are told */
-        gather_flush(lane->gather);
-    } while (lane->has_resumed);
+    }
+    gather_flush(lane->gather); /* after the connections, so that more goes along */
 }
 
 static bool has_ended(const struct lane *lane)

@@ -3,55 +3,41 @@
 #include <strings.h>
 
 #include "common/json.h"
+#include "common/route.h"
 
 /* --- the parts of a body --- */
 
-static int parse(struct json **ret, struct span body, struct refusal *why)
+/* What a body that cannot be read is: a parser says why. */
+static int refuse_body(struct span body, struct refusal *why)
 {
     struct reason reason = {""};
     struct json *json = NULL;
 
     if (json_parse(&json, body.data, body.len, &reason) != 0)
         return refuse(why, "json_invalid", "", "%s", reason.text);
-    if (json_kind(json) != JSON_OBJECT) {
-        (void)refuse(why, "json_invalid", "", "must be an object, not %s", json_kind_name(json_kind(json)));
-        json_free(json);
-        return ERR_INVALID;
-    }
-    *ret = json;
-    return 0;
+    (void)refuse(why, "json_invalid", "", "must be an object, not %s", json_kind_name(json_kind(json)));
+    json_free(json);
+    return ERR_INVALID;
 }
 
 /* An object member; NULL when it is absent. */
-static int read_object(const struct json *json, const char *key, const char *pointer, const struct json **ret,
-                       struct refusal *why)
+static int read_object(const struct json_value *event, const char *key, const char *pointer,
+                       const struct json_value **ret, struct refusal *why)
 {
-    const struct json *member = json_get(json, key);
+    const struct json_value *member = value_get(event, key);
 
-    if (member && json_kind(member) != JSON_OBJECT)
-        return refuse(why, "field_invalid", pointer, "must be an object, not %s", json_kind_name(json_kind(member)));
+    if (member && value_kind(member) != JSON_OBJECT)
+        return refuse(why, "field_invalid", pointer, "must be an object, not %s", json_kind_name(value_kind(member)));
     *ret = member;
     return 0;
 }
 
-static int read_text(const struct json *json, const char *key, const char *pointer, struct span *ret,
-                     struct refusal *why)
-{
-    const struct json *member = json_get(json, key);
-    struct span text = {NULL, 0};
-
-    text.data = json_text(member, &text.len);
-    if (member && !text.data)
-        return refuse(why, "field_invalid", pointer, "must be text, not %s", json_kind_name(json_kind(member)));
-    *ret = text;
-    return 0;
-}
-
-static int read_id(const struct json *json, const char *key, const char *pointer, struct span *ret, struct refusal *why)
+static int read_id(const struct json_value *event, const char *key, const char *pointer, struct span *ret,
+                   struct refusal *why)
 {
     struct span id;
 
-    if (read_text(json, key, pointer, &id, why) != 0)
+    if (route_read_text(event, key, pointer, &id, why) != 0)
         return ERR_INVALID;
     if (span_is_empty(id))
         return refuse(why, "field_missing", pointer, "is absent: whose receipt is it?");
@@ -62,12 +48,12 @@ static int read_id(const struct json *json, const char *key, const char *pointer
 }
 
 /* Its place in the notice; another kind of value is a refusal. */
-static int read_time(const struct json *json, const char *key, const char *pointer, int64_t now_ms,
+static int read_time(const struct json_value *event, const char *key, const char *pointer, int64_t now_ms,
                      struct notice *notice, struct refusal *why)
 {
-    const struct json *member = json_get(json, key);
+    const struct json_value *member = value_get(event, key);
 
-    if (member && json_kind(member) != JSON_TEXT && json_kind(member) != JSON_INTEGER)
+    if (member && value_kind(member) != JSON_TEXT && value_kind(member) != JSON_INTEGER)
         return refuse(why, "field_invalid", pointer,
                       "must be a time such as 2026-01-15T10:30:00Z or milliseconds since 1970");
     (void)notice_read_time(notice, member, now_ms); /* what is no time does not lose the receipt */
@@ -76,38 +62,38 @@ static int read_time(const struct json *json, const char *key, const char *point
 
 /* --- the tutorial's event --- */
 
-static int read_event_id(const struct json *json, struct notice *notice, struct refusal *why)
+static int read_event_id(const struct json_value *event, struct notice *notice, struct refusal *why)
 {
-    if (read_text(json, "id", "/id", &notice->event, why) != 0)
+    if (route_read_text(event, "id", "/id", &notice->event, why) != 0)
         return ERR_INVALID;
     if (notice->event.len > RECEIPT_EVENT_MAX)
         return refuse(why, "field_invalid", "/id", "must be at most %d bytes", RECEIPT_EVENT_MAX);
     return 0;
 }
 
-static void read_codes(struct notice *notice, const struct json *data)
+static void read_codes(struct notice *notice, const struct json_value *data)
 {
-    notice_weigh_code(notice, json_get(data, "errorCode"));
-    notice_weigh_code(notice, json_get(data, "reason"));
-    notice_read_reasons(notice, json_get(data, "reasons"));
+    notice_weigh_code(notice, value_get(data, "errorCode"));
+    notice_weigh_code(notice, value_get(data, "reason"));
+    notice_read_reasons(notice, value_get(data, "reasons"));
 }
 
-static int read_messaging(struct receipt *ret, const struct json *json, int64_t now_ms, struct refusal *why)
+static int read_messaging(struct receipt *ret, const struct json_value *event, int64_t now_ms, struct refusal *why)
 {
     struct notice notice = {.at_ms = 0};
-    const struct json *data = NULL;
+    const struct json_value *data = NULL;
     struct span type;
 
-    if (read_event_id(json, &notice, why) != 0 || read_text(json, "type", "/type", &type, why) != 0)
+    if (read_event_id(event, &notice, why) != 0 || route_read_text(event, "type", "/type", &type, why) != 0)
         return ERR_INVALID;
     if (type.data && !span_is(type, "messaging:messages:updated"))
         return RECEIPT_NOTHING;
-    if (read_object(json, "data", "/data", &data, why) != 0)
+    if (read_object(event, "data", "/data", &data, why) != 0)
         return ERR_INVALID;
     if (!data)
         return refuse(why, "field_missing", "/data", "is absent: what happened?");
     if (read_id(data, "messageId", "/data/messageId", &notice.provider_id, why) != 0 ||
-        read_text(data, "status", "/data/status", &notice.status, why) != 0 ||
+        route_read_text(data, "status", "/data/status", &notice.status, why) != 0 ||
         read_time(data, "timestamp", "/data/timestamp", now_ms, &notice, why) != 0)
         return ERR_INVALID;
     if (span_is_empty(notice.status))
@@ -131,15 +117,15 @@ static bool is_word(struct span text, const char *word)
 }
 
 /* Whom it is about: only there are the ids those of open messaging. */
-static int read_channel(const struct json *json, int64_t now_ms, struct notice *notice, struct refusal *why)
+static int read_channel(const struct json_value *event, int64_t now_ms, struct notice *notice, struct refusal *why)
 {
-    const struct json *channel = NULL, *to = NULL;
+    const struct json_value *channel = NULL, *to = NULL;
     struct span platform;
 
-    if (read_object(json, "channel", "/channel", &channel, why) != 0 ||
+    if (read_object(event, "channel", "/channel", &channel, why) != 0 ||
         read_object(channel, "to", "/channel/to", &to, why) != 0 ||
-        read_text(channel, "platform", "/channel/platform", &platform, why) != 0 ||
-        read_text(to, "id", "/channel/to/id", &notice->person, why) != 0 ||
+        route_read_text(channel, "platform", "/channel/platform", &platform, why) != 0 ||
+        route_read_text(to, "id", "/channel/to/id", &notice->person, why) != 0 ||
         read_time(channel, "time", "/channel/time", now_ms, notice, why) != 0)
         return ERR_INVALID;
     if (platform.data && !is_word(platform, "Open"))
@@ -148,13 +134,14 @@ static int read_channel(const struct json *json, int64_t now_ms, struct notice *
 }
 
 /* A receipt says its status; a message that comes by was handed over to the provider, which is who we are there. */
-static int read_open_status(struct receipt *ret, const struct json *json, struct notice *notice, struct refusal *why)
+static int read_open_status(struct receipt *ret, const struct json_value *event, struct notice *notice,
+                            struct refusal *why)
 {
     struct span type, direction;
 
-    if (read_text(json, "type", "/type", &type, why) != 0 ||
-        read_text(json, "direction", "/direction", &direction, why) != 0 ||
-        read_text(json, "status", "/status", &notice->status, why) != 0)
+    if (route_read_text(event, "type", "/type", &type, why) != 0 ||
+        route_read_text(event, "direction", "/direction", &direction, why) != 0 ||
+        route_read_text(event, "status", "/status", &notice->status, why) != 0)
         return ERR_INVALID;
     if (is_word(direction, "Inbound"))
         return RECEIPT_NOTHING;
@@ -170,16 +157,16 @@ static int read_open_status(struct receipt *ret, const struct json *json, struct
     return delivery_parse(notice->status, &ret->record.delivery) ? 0 : RECEIPT_NOTHING;
 }
 
-static int read_open(struct receipt *ret, const struct json *json, int64_t now_ms, struct refusal *why)
+static int read_open(struct receipt *ret, const struct json_value *event, int64_t now_ms, struct refusal *why)
 {
     struct notice notice = {.at_ms = 0};
-    int rc = read_open_status(ret, json, &notice, why);
+    int rc = read_open_status(ret, event, &notice, why);
 
     if (rc != 0)
         return rc;
-    if (read_id(json, "id", "/id", &notice.provider_id, why) != 0 || read_channel(json, now_ms, &notice, why) != 0)
+    if (read_id(event, "id", "/id", &notice.provider_id, why) != 0 || read_channel(event, now_ms, &notice, why) != 0)
         return ERR_INVALID;
-    notice_read_reasons(&notice, json_get(json, "reasons"));
+    notice_read_reasons(&notice, value_get(event, "reasons"));
     receipt_set_key(ret, "open", notice.provider_id,
                     notice.status.data ? span_of(delivery_name(ret->record.delivery)) : span_of(NULL), notice.time);
     receipt_fill(ret, &notice, now_ms);
@@ -189,16 +176,17 @@ static int read_open(struct receipt *ret, const struct json *json, int64_t now_m
 /* --- both --- */
 
 static int read_body(struct receipt *ret, struct span body, int64_t now_ms, struct refusal *why,
-                     int (*read)(struct receipt *ret, const struct json *json, int64_t now_ms, struct refusal *why))
+                     int (*read)(struct receipt *ret, const struct json_value *event, int64_t now_ms,
+                                 struct refusal *why))
 {
-    struct json *json = NULL;
+    struct json_view view;
     int rc;
 
     receipt_init(ret);
-    rc = parse(&json, body, why);
-    if (rc == 0)
-        rc = read(ret, json, now_ms, why);
-    json_free(json);
+    if (json_view_read(&view, body.data, body.len) != 0)
+        return refuse_body(body, why);
+    rc = read(ret, json_view_whole(&view), now_ms, why);
+    json_view_clear(&view);
     return rc;
 }
 

@@ -12,10 +12,14 @@
 static void answer_result(struct exchange *exchange, const char *result)
 {
     struct answer *answer = exchange_answer(exchange);
+    struct buf *body;
 
     if (!answer)
         return;
-    buf_printf(answer_json(answer, 200), "{\"result\":\"%s\"}\n", result);
+    body = answer_json(answer, 200);
+    buf_text(body, "{\"result\":\"");
+    buf_text(body, result);
+    buf_text(body, "\"}\n");
     exchange_send(exchange);
 }
 

@@ -14,7 +14,7 @@ import scene
 import stand as stands
 from figures import Figure
 
-CONNECTIONS = 64
+CONNECTIONS = 256  # of services that hold some each; why so many: docs/performance.md
 THREADS = 2  # of the gateway and of the yardstick
 SECRET = "a-secret-of-the-benchmark"
 TOKEN = "token-of-the-benchmark-0123456789"

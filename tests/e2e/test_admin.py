@@ -256,6 +256,14 @@ def test_the_audit_s_age_and_what_was_cut_off_are_those_of_herald_status():
         equal(look()[1:], [0, cut], "of one that was exported")
 
 
+def test_every_callback_that_nobody_will_get_is_counted_as_dropped():
+    with Stand() as stand:
+        gateway = stand.gateway()
+        stand.redis.call("HSET", flow.KEY + "callbacks:counts", "dropped", 1, "forgotten", 2)
+        stand.redis.call("HSET", flow.KEY + "counts", "callbacks_lost", 4)
+        wait_until(lambda: metrics_of(gateway).one("herald_dropped_callbacks") == 7, "all three kinds")
+
+
 def test_what_stands_on_a_list_cannot_hurt_the_numbers():
     now = int(time.time() * 1000)
     tails = [b"", b"{", b"\0" * 100, b'{"herald":7}', b'{"herald":{"accepted_at":"x"}}', b'{"herald":{"accepted_at":-1}}',

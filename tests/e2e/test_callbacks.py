@@ -483,14 +483,19 @@ def test_dead_callbacks_are_listed_shown_replayed_and_purged():
         equal(stand.herald("callback", "purge", letters[1]["id"], "--json", check=True).json, {"purged": 1}, "purge")
         equal(stand.herald("callback", "purge", letters[1]["id"]).status, 1, "a second time")
         elsewhere = ("callback", "replay", "--reason", "why", "--json", "--host")
-        equal(stand.herald(*elsewhere, "other:443", check=True).json, {"replayed": 0}, "another host's")
+        for other in ("other:443", "127.0.0.1:1", "127.0.0", "127.0.0.1:"):
+            equal(stand.herald(*elsewhere, other, check=True).json, {"replayed": 0}, "another host's")
+        crm.answer(410)
         equal(stand.herald(*elsewhere, f"127.0.0.1:{crm.port}", check=True).json, {"replayed": 1}, "this host's")
         crm.wait(5)
+        wait_dead_callbacks(stand)
+        equal(stand.herald(*elsewhere, "127.0.0.1", check=True).json, {"replayed": 1}, "this host's, without a port")
+        crm.wait(6)
         wait_quiet(stand)
         equal((callbacks(stand)["dead"], callbacks(stand)["delivered"]), (0, 2), "callbacks")
         entries = [json.loads(fields[1]) for _, fields in stand.redis.call("XRANGE", KEY + "audit", "-", "+")]
         found = [(entry["what"], entry["count"]) for entry in entries if entry["what"].startswith("callback")]
-        equal(found, [("callback_replay", 1), ("callback_purge", 1), ("callback_replay", 1)], "audit")
+        equal(found, [("callback_replay", 1), ("callback_purge", 1), ("callback_replay", 1), ("callback_replay", 1)], "audit")
 
 
 def test_more_than_may_wait_are_dropped_counted_and_said():

@@ -156,6 +156,7 @@ def test_what_cannot_be_asked_is_refused_with_what_is_wrong():
             (["--to", "2026-01-01"], "--from"),
             (["--from", "2026-01-02", "--to", "2026-01-01"], "not after"),
             (["--by", "hour", "--days", "60"], "40 days"),
+            (["--from", "9999-12-31"], "not in the past"),
             (["--campaign", "no such name!"], "--campaign"),
             (["extra"], "one word too many"),
         ):

@@ -81,6 +81,37 @@ static void check_draft(const struct envelope *envelope, struct buf *out)
     read_again(envelope, out);
 }
 
+/* What a tree makes of the bytes is the same message, or refused for the same. */
+static void check_twin(const struct envelope *envelope, const char *bytes, size_t size, const struct refusal *why)
+{
+    struct json *json = NULL;
+    struct envelope twin;
+    struct refusal twin_why = {.code = NULL};
+    struct buf printed;
+
+    if (size > ENVELOPE_MAX_BYTES || json_parse(&json, bytes, size, NULL) != 0) /* the print may be shorter */
+        return;
+    buf_init(&printed, 8 * JSON_MAX_BYTES);
+    json_print(json, &printed);
+    json_free(json);
+    (void)envelope_read(&twin, printed.data, printed.len, &rules, NOW_MS, &twin_why); /* compared below */
+    assert((why->code == NULL) == (twin_why.code == NULL));
+    if (why->code) {
+        assert(strcmp(why->code, twin_why.code) == 0 && strcmp(why->field, twin_why.field) == 0);
+        assert(strcmp(why->text, twin_why.text) == 0);
+    } else {
+        assert(envelope->has_own_id == twin.has_own_id && envelope->was_bare == twin.was_bare);
+        memcpy(twin.id, envelope->id, sizeof(twin.id)); /* one that was given is another each time */
+        compare(envelope, &twin);
+        assert(memcmp(&envelope->progress, &twin.progress, sizeof(twin.progress)) == 0);
+        assert(is_same(envelope->callback_url, twin.callback_url));
+        assert(is_same(envelope->template_name, twin.template_name));
+        assert(strcmp(envelope->trace.id, twin.trace.id) == 0);
+    }
+    envelope_clear(&twin);
+    buf_clear(&printed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *bytes = malloc(size ? size : 1); /* exactly as long: reading on is seen */
@@ -94,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&out, 8 * JSON_MAX_BYTES);
     rc = envelope_read(&envelope, bytes, size, &rules, NOW_MS, &why);
     assert(id_is_valid(envelope.id, strlen(envelope.id)));
+    check_twin(&envelope, bytes, size, &why);
     if (rc == 0) {
         check_draft(&envelope, &out);
         buf_reset(&out);

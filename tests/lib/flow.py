@@ -5,8 +5,9 @@ import os
 import pathlib
 import re
 import time
+import uuid
 
-from stand import SLOWNESS, wait_until
+from stand import ROOT, SLOWNESS, wait_until
 
 KEY = "herald:{default}:"
 READY = KEY + "ready"
@@ -85,8 +86,17 @@ def audit(stand, identity):
     return [entry for entry in entries if entry.get("id") == identity]
 
 
+# As it goes to Redis: message.lua with what it needs.
+LOOK_AT_MESSAGE = "\n".join((ROOT / "common/lua" / name).read_text() for name in ("prelude.lua", "parts/track.lua", "message.lua"))
+
+
 def state(stand, identity):
-    reply = stand.redis.call("HGETALL", f"{KEY}message:{identity}")
+    """What is known of a message, wherever it is kept."""
+    try:
+        packed = uuid.UUID(identity).bytes
+    except ValueError:
+        packed = b""
+    reply = stand.redis.call("EVAL", LOOK_AT_MESSAGE, 1, KEY.rstrip(":"), identity, packed)
     return {name.decode(): value.decode() for name, value in zip(reply[::2], reply[1::2])}
 
 

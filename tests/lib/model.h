@@ -47,10 +47,11 @@ struct mind {
 
 struct world {
     int is_pushed, is_hold; /* the message: how it came, and its on_unknown */
-    int place, letter;      /* letter: of the list it is on or goes back to */
-    int holder, owner;      /* FLIGHT: under which name, and the ticket of which life */
-    int is_adopted, marks;  /* the text has herald.accepted_at; so many times redelivered */
-    int was_reaped;         /* DEAD: by the reaper */
+    int is_uuid;           /* so are its id and those of its provider: what is known of it when it was sent is packed */
+    int place, letter;     /* letter: of the list it is on or goes back to */
+    int holder, owner;     /* FLIGHT: under which name, and the ticket of which life */
+    int is_adopted, marks; /* the text has herald.accepted_at; so many times redelivered */
+    int was_reaped;        /* DEAD: by the reaper */
     int record, record_life, record_ticket;
     int leases[NAME_COUNT];
     int instance[2]; /* which life has the name; LIFE_COUNT: none */
@@ -78,7 +79,10 @@ void model_close(struct model *model);
 void expect_number(const struct model *model, const char *what, int64_t found, int64_t expected);
 /* The text of the message; `marks` 0: none. */
 void write_text(const struct world *world, int is_adopted, int marks, char text[TEXT_MAX]);
+const char *message_id(const struct world *world);
 void write_ticket(int life, int number, char out[32]);
+/* What the provider calls what was sent under a ticket. */
+void write_provider(const struct world *world, int life, int number, char out[40]);
 
 void look(struct model *model);         /* everything in Redis is as the world says */
 void check_status(struct model *model); /* and `herald status` sums it up to one message */

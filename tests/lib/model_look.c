@@ -23,6 +23,21 @@ void expect_number(const struct model *model, const char *what, int64_t found, i
     fail_at(model, what, texts[0], texts[1]);
 }
 
+#define UUID "01980f6e-7c00-7abc-8def-000000000001"
+
+const char *message_id(const struct world *world)
+{
+    return world->is_uuid ? UUID : "m1";
+}
+
+void write_provider(const struct world *world, int life, int number, char out[40])
+{
+    if (world->is_uuid)
+        (void)snprintf(out, 40, "%s000000-0000-4000-8000-%012d", instances[life], number);
+    else
+        write_ticket(life, number, out);
+}
+
 /* The text of the message; `marks` 0: none. */
 void write_text(const struct world *world, int is_adopted, int marks, char text[TEXT_MAX])
 {
@@ -31,8 +46,8 @@ void write_text(const struct world *world, int is_adopted, int marks, char text[
     if (marks > 0)
         (void)snprintf(mark, sizeof(mark), "\"redelivered\":%d,", marks);
     (void)snprintf(text, TEXT_MAX,
-                   "{%s\"id\":\"m1\",\"campaign\":\"" CAMPAIGN "\"%s,\"one\":1.0,\"none\":[],\"in\":{}%s}", mark,
-                   world->is_hold ? ",\"on_unknown\":\"hold\"" : "",
+                   "{%s\"id\":\"%s\",\"campaign\":\"" CAMPAIGN "\"%s,\"one\":1.0,\"none\":[],\"in\":{}%s}", mark,
+                   message_id(world), world->is_hold ? ",\"on_unknown\":\"hold\"" : "",
                    is_adopted ? ",\"herald\":{\"accepted_at\":1700000000000}" : "");
 }
 
@@ -59,10 +74,21 @@ static const char look_script[] =
     "for _, name in ipairs(redis.call('SMEMBERS', k .. 'parked')) do say('has parked', name) end\n"
     "for _, item in ipairs(redis.call('HVALS', k .. 'dead:letters')) do\n"
     "  say('dead', (string.gsub(item, '\"dead_at\":%d+', '\"dead_at\":0'))) end\n"
+    "local function plain(id) if id == '" UUID "' then return 'm1' end\n"
+    "  local life, number = string.match(id, '^(%x%x)000000%-0000%-4000%-8000%-(%d+)$')\n"
+    "  return life and life .. '-' .. tonumber(number) or id end\n"
+    "local function text(bytes) return (string.gsub(string.gsub(bytes, '.', function(c)\n"
+    "  return string.format('%02x', string.byte(c)) end),\n"
+    "  '^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)', '%1-%2-%3-%4-')) end\n"
     "each('message:*', function(key, id)\n"
     "  local at = redis.call('HMGET', key, 'state', 'provider_id', 'letter')\n"
     "  if at[1] == 'dead' and redis.call('HEXISTS', k .. 'dead:letters', at[3]) == 0 then at[1] = 'accepted' end\n"
-    "  say('message', id, at[1], at[2] or '-') end)\n"
+    "  say('message', plain(id), at[1], plain(at[2] or '-')) end)\n"
+    "each('track:*', function(key, name) if not string.find(name, '^%d+:%d+$') then return end\n"
+    "  local all = redis.call('HGETALL', key)\n"
+    "  for i = 1, #all, 2 do if string.sub(all[i], 1, 1) == 'p' and #all[i + 1] > 16 then\n"
+    "    say('message', plain(text(string.sub(all[i + 1], 11, 26))), 'sent', plain(text(string.sub(all[i], 2)))) end "
+    "end end)\n"
     "local workers = redis.call('ZRANGE', k .. 'workers', 0, -1, 'WITHSCORES') local lines = {}\n"
     "for i = 1, #workers, 2 do\n"
     "  lines[#lines + 1] = 'worker ' .. workers[i] .. (tonumber(workers[i + 1]) > now and ' lease ' or ' past ') ..\n"
@@ -130,10 +156,10 @@ static int expect_place(const struct world *world, char *out, int used)
         if (!world->was_reaped)
             return add_line(out, used, "dead " BURIED);
         return add_line(out, used,
-                        "dead {\"id\":\"m1\",\"campaign\":\"" CAMPAIGN "\",\"dead_at\":0,\"reason\":"
+                        "dead {\"id\":\"%s\",\"campaign\":\"" CAMPAIGN "\",\"dead_at\":0,\"reason\":"
                         "\"outcome_unknown\",\"detail\":\"" UNKNOWN_TEXT
                         "\",\"attempts\":0,\"deaths\":1,\"envelope\":%s}",
-                        text);
+                        message_id(world), text);
     case SENT:
     case CANCELLED:
     case PURGED:

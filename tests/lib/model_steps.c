@@ -54,7 +54,7 @@ static int enqueue(struct model *model)
 
     write_text(&model->world, 1, 0, text);
     message.envelope = (struct span){text, strlen(text)};
-    store_key_of(CAMPAIGN, (struct span){"m1", 2}, message.key);
+    store_key_of(CAMPAIGN, span_of(message_id(&model->world)), message.key);
     store_enqueue(model->store, CAMPAIGN, &message, 1, on_enqueued, &answer);
     finish(model->store);
     return answer;
@@ -178,7 +178,8 @@ static void check(struct model *model, int life, bool adopts)
     struct mind *mind = &model->world.minds[life];
     const struct store_look about = {names[name_of[life]], {0, 0}, 10};
     char ticket[32], text[TEXT_MAX];
-    struct store_check item = {.ticket = ticket, .id = "m1", .campaign = CAMPAIGN, .was_redelivered = mind->marks > 0};
+    struct store_check item = {
+        .ticket = ticket, .id = message_id(&model->world), .campaign = CAMPAIGN, .was_redelivered = mind->marks > 0};
     int answer = -1;
 
     write_ticket(life, mind->ticket, ticket);
@@ -223,13 +224,13 @@ static void on_settled(void *context, int rc)
 static void settle(struct model *model, int life, enum store_move move, const char *document)
 {
     const struct mind *mind = &model->world.minds[life];
-    char ticket[32];
+    char ticket[32], provider[40];
     const struct store_settle item = {
         .ticket = ticket,
-        .id = "m1",
+        .id = message_id(&model->world),
         .campaign = CAMPAIGN,
         .is_new = !mind->is_adopted,
-        .provider_id = ticket,
+        .provider_id = provider,
         .conversation_id = "",
         .delay_ms = HOUR_MS,
         .counted_as = "retries",
@@ -241,6 +242,7 @@ static void settle(struct model *model, int life, enum store_move move, const ch
     int rc = 1;
 
     write_ticket(life, mind->ticket, ticket);
+    write_provider(&model->world, life, mind->ticket, provider);
     store_settle(model->store, move, names[name_of[life]], &item, 1, on_settled, &rc);
     finish(model->store);
     expect_number(model, "rc of settle", rc, 0);
@@ -562,7 +564,7 @@ static bool take_letter(struct model *model, bool is_purge)
     struct world *world = &model->world;
     struct store_letter letter = {.ticket = ""};
     char text[TEXT_MAX];
-    const struct store_take take = {&letter, "m1", PRIORITY_HIGH, {text, 0}};
+    const struct store_take take = {&letter, message_id(&model->world), PRIORITY_HIGH, {text, 0}};
     struct store_take takes[] = {take};
     bool stays = !is_purge && world->record == RECORD_SENT;
 
@@ -725,6 +727,7 @@ void begin(struct model *model, bool is_pushed, bool is_hold, const struct start
     memset(world, 0, sizeof(*world));
     world->is_pushed = is_pushed;
     world->is_hold = is_hold;
+    world->is_uuid = is_pushed != is_hold;
     world->place = READY;
     world->letter = 'H';
     world->record_life = -1;

@@ -80,6 +80,75 @@ static void progress_and_history_survive_being_written_and_read(void **state)
     buf_clear(&out);
 }
 
+struct written_case {
+    const char *text, *written;
+};
+
+static const struct written_case written_cases[] = {
+    /* of two members with one name the last counts, in the place of the first; also when one is written otherwise */
+    {"{\"id\":\"a\",\"x\":1,\"i\\u0064\":\"b\",\"x\":{\"y\":1,\"y\":2}," PAYLOAD "}",
+     "{\"id\":\"b\",\"x\":{\"y\":2}," PAYLOAD ",\"herald\":{}}"},
+    {"{\"id\":\"a\"," PAYLOAD ",\"herald\":{\"attempts\":1,\"attempts\":2,\"x\":[1]},\"y\":0}",
+     "{\"id\":\"a\"," PAYLOAD ",\"herald\":{\"attempts\":2,\"x\":[1]},\"y\":0}"},
+    {"{\"redelivered\":2,\"id\":\"a\"," PAYLOAD "}", "{\"id\":\"a\"," PAYLOAD ",\"herald\":{\"redelivered\":2}}"},
+    {"{\"redelivered\":2,\"redelivered\":[],\"id\":\"a\"," PAYLOAD "}", "{\"id\":\"a\"," PAYLOAD ",\"herald\":{}}"},
+    {" { \"id\" : \"a\" ,\n\"n\" : [ -0, 1.50, 1E5, null ] , " PAYLOAD " } ",
+     "{\"id\":\"a\",\"n\":[0,1.50,1E5,null]," PAYLOAD ",\"herald\":{}}"},
+    {"{\"id\":\"a\",\"t\":\"\\/\\u00e9\\ud83d\\ude00\\ud83d\\u0008\\u007f\\u0001\"," PAYLOAD "}",
+     "{\"id\":\"a\",\"t\":\"/\xc3\xa9\xf0\x9f\x98\x80\xef\xbf\xbd\\b\x7f\\u0001\"," PAYLOAD ",\"herald\":{}}"},
+};
+
+static void what_was_read_is_written_as_a_tree_would_be(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(written_cases); i++) {
+        const struct written_case *c = &written_cases[i];
+        struct envelope e;
+        struct refusal why;
+        struct buf out;
+
+        buf_init(&out, 10000);
+        if (read(&e, c->text, strlen(c->text), &why) != 0)
+            fail_msg("%s: %s %s", c->text, why.code, why.field);
+        envelope_write(&e, NULL, &out);
+        assert_string_equal(buf_str(&out), c->written);
+        envelope_clear(&e);
+        buf_clear(&out);
+    }
+}
+
+/* It is put in front of whatever was pushed, and is no part of what is sent. */
+static void a_bare_payload_that_was_taken_back_is_sent_and_written_without_saying_so(void **state)
+{
+    static const char text[] = "{\"redelivered\":3,\"fromAddress\":\"i\",\"toAddress\":\"u\",\"herald\":1,"
+                               "\"toAddressMessengerType\":\"open\",\"textBody\":\"Hi\",\"id\":7,"
+                               "\"metadata\":{\"consentVerified\":true}}";
+    static const char sent[] = "{\"fromAddress\":\"i\",\"toAddress\":\"u\",\"herald\":1,"
+                               "\"toAddressMessengerType\":\"open\",\"textBody\":\"Hi\",\"id\":7}";
+    struct envelope e, again;
+    struct refusal why;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 10000);
+    assert_int_equal(read(&e, text, sizeof(text) - 1, &why), 0);
+    assert_int_equal(e.progress.redelivered, 3);
+    route_body(e.route, envelope_payload(&e), &out);
+    assert_string_equal(buf_str(&out), sent);
+    buf_reset(&out);
+    envelope_remove(&e, "herald"); /* which a bare payload's is not */
+    envelope_write(&e, NULL, &out);
+    read_fine(&again, &out);
+    assert_string_equal(again.id, e.id);
+    assert_int_equal(again.progress.redelivered, 3);
+    buf_reset(&out);
+    route_body(again.route, envelope_payload(&again), &out);
+    assert_string_equal(buf_str(&out), sent);
+    envelope_clear(&e);
+    envelope_clear(&again);
+    buf_clear(&out);
+}
+
 static void the_history_keeps_the_last_attempts_only(void **state)
 {
     struct attempt_record record = {.outcome = "deferred", .code = "", .message = "", .correlation_id = ""};
@@ -307,6 +376,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_fields_are_carried_as_they_came),
         cmocka_unit_test(progress_and_history_survive_being_written_and_read),
+        cmocka_unit_test(what_was_read_is_written_as_a_tree_would_be),
+        cmocka_unit_test(a_bare_payload_that_was_taken_back_is_sent_and_written_without_saying_so),
         cmocka_unit_test(the_history_keeps_the_last_attempts_only),
         cmocka_unit_test(the_largest_message_can_still_be_retried_and_a_larger_one_is_refused),
         cmocka_unit_test(a_text_of_a_megabyte_is_a_refusal_that_names_it),

@@ -103,6 +103,48 @@ static void nothing_behind_the_length_is_looked_at(void **state)
     free(exact);
 }
 
+static void a_uuid_is_packed_into_its_bytes_and_comes_back(void **state)
+{
+    static const uint8_t bytes[ID_BYTES] = {0x01, 0x98, 0x0f, 0x6e, 0x7c, 0x00, 0x7a, 0xbc,
+                                            0x8d, 0xef, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff};
+    uint8_t packed[ID_BYTES];
+    char id[ID_SIZE], again[ID_SIZE];
+
+    (void)state;
+    assert_true(id_pack("01980f6e-7c00-7abc-8def-0000000000ff", packed));
+    assert_memory_equal(packed, bytes, ID_BYTES);
+    for (int n = 0; n < 1000; n++) {
+        id_new(id, NOW_MS + n);
+        assert_true(id_pack(id, packed));
+        id_unpack(packed, again);
+        assert_string_equal(again, id);
+    }
+}
+
+static void what_would_not_come_back_as_it_is_is_not_packed(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "m1",
+        "01980f6e-7c00-7abc-8def-0000000000f",
+        "01980f6e-7c00-7abc-8def-0000000000fff",
+        "01980F6E-7c00-7abc-8def-0000000000ff",
+        "01980f6e7c007abc8def0000000000ff",
+        "01980f6e7-c00-7abc-8def-0000000000ff",
+        "01980f6e-7c00-7abc-8def_0000000000ff",
+        "01980f6e-7c00-7abc-8def-0000000000fg",
+        "01980f6e-7c00-7abc-8def-00000000-0ff",
+        "00000000-0000-0000-0000-000000000000",
+    };
+    uint8_t packed[ID_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        if (id_pack(texts[i], packed))
+            fail_msg("`%s`", texts[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +153,8 @@ int main(void)
         cmocka_unit_test(a_hundred_thousand_ids_of_one_moment_are_all_different),
         cmocka_unit_test(ids_of_others_are_letters_digits_and_a_few_marks),
         cmocka_unit_test(nothing_behind_the_length_is_looked_at),
+        cmocka_unit_test(a_uuid_is_packed_into_its_bytes_and_comes_back),
+        cmocka_unit_test(what_would_not_come_back_as_it_is_is_not_packed),
     };
 
     return cmocka_run_group_tests_name("ids", tests, NULL, NULL);

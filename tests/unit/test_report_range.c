@@ -27,6 +27,13 @@ static const struct {
     const char *expected; /* from and to, or what is wrong */
 } ranges[] = {
     {"seven days end with this hour", 7, NULL, NULL, "2026-02-03T12:00:00.000Z 2026-02-10T13:00:00.000Z"},
+    {"forty days are still hours", 40, NULL, NULL, "2026-01-01T12:00:00.000Z 2026-02-10T13:00:00.000Z"},
+    {"more days are whole ones", 41, NULL, NULL, "2025-12-31T00:00:00.000Z 2026-02-10T13:00:00.000Z"},
+    {"as many as there may be", 4000, NULL, NULL, "2015-02-28T00:00:00.000Z 2026-02-10T13:00:00.000Z"},
+    {"an old age likewise", 7, "60d", NULL, "2025-12-12T00:00:00.000Z 2026-02-10T13:00:00.000Z"},
+    {"an instant stays what it is", 7, "2025-12-12T11:00:00Z", NULL,
+     "2025-12-12T11:00:00.000Z 2026-02-10T13:00:00.000Z"},
+    {"what is to come", 7, "2026-02-11", NULL, "--from is not in the past"},
     {"a date is its midnight", 7, "2026-02-01", NULL, "2026-02-01T00:00:00.000Z 2026-02-10T13:00:00.000Z"},
     {"two dates are whole days", 7, "2026-02-01", "2026-02-03", "2026-02-01T00:00:00.000Z 2026-02-03T00:00:00.000Z"},
     {"instants are rounded outwards", 7, "2026-02-01T10:59:59Z", "2026-02-01T11:00:01+00:00",

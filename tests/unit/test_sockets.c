@@ -116,6 +116,67 @@ static void a_number_that_is_used_again_is_another_descriptor(void **state)
     sockets_clear(&sockets);
 }
 
+/* Puts a descriptor that can be read and written under a number that was just closed. */
+static void open_as(int number, int *ret_other)
+{
+    int pair[2];
+
+    make_pair(pair);
+    if (pair[0] != number) {
+        assert_int_equal(dup3(pair[0], number, O_CLOEXEC), number);
+        (void)close(pair[0]);
+    }
+    *ret_other = pair[1];
+}
+
+struct reuse_case {
+    const char *about;
+    bool is_told_gone; /* nothing was wanted of the old one any more, before the new one came */
+    bool is_kept;      /* the new one is a connection, too */
+    uint32_t wanted;   /* of the new one; 0: what was wanted of the old one still stands */
+};
+
+static const struct reuse_case reuses[] = {
+    {"a connection after a connection", true, true, EPOLLOUT},
+    {"a connection after one that nobody gave up", false, true, EPOLLOUT},
+    {"a connection in place of one, in one step", false, true, 0},
+    {"something else after a connection, for reading", true, false, EPOLLIN},
+    {"something else after a connection, for writing", true, false, EPOLLOUT},
+    {"something else after one that nobody gave up", false, false, EPOLLIN},
+};
+
+static void a_connection_that_ends_while_it_is_made_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(reuses); i++) {
+        const struct reuse_case *reuse = &reuses[i];
+        struct epoll_event found[4];
+        struct sockets sockets;
+        int pair[2], other;
+
+        make_pair(pair);
+        assert_int_equal(sockets_init(&sockets), 0);
+        sockets_keep(&sockets, pair[0]);
+        sockets_want(&sockets, pair[0], EPOLLOUT);
+        (void)close(pair[0]); /* without a word */
+        (void)close(pair[1]);
+        if (reuse->is_told_gone)
+            sockets_want(&sockets, pair[0], 0);
+        open_as(pair[0], &other);
+        assert_int_equal(write(other, "x", 1), 1);
+        if (reuse->is_kept)
+            sockets_keep(&sockets, pair[0]);
+        if (reuse->wanted != 0)
+            sockets_want(&sockets, pair[0], reuse->wanted);
+        if (look(&sockets, found, COUNT_OF(found)) != 1 ||
+            found[0].events != (reuse->wanted ? reuse->wanted : EPOLLOUT))
+            fail_msg("%s: it is not told of", reuse->about);
+        (void)close(pair[0]);
+        (void)close(other);
+        sockets_clear(&sockets);
+    }
+}
+
 static void all_are_told_in_rounds_of_a_few(void **state)
 {
     enum { PAIRS = 100, ROUND = 30 };
@@ -159,6 +220,7 @@ int main(void)
         cmocka_unit_test(what_is_wanted_last_is_what_is_told),
         cmocka_unit_test(a_kept_connection_that_stirs_unused_does_not_wake_anybody_again),
         cmocka_unit_test(a_number_that_is_used_again_is_another_descriptor),
+        cmocka_unit_test(a_connection_that_ends_while_it_is_made_leaves_nothing_behind),
         cmocka_unit_test(all_are_told_in_rounds_of_a_few),
     };
 

@@ -32,16 +32,17 @@ local function tally_latency(row, sum, each, ms)
   buckets[bucket] = (buckets[bucket] or 0) + 1
 end
 -- A message came to an end at `at`: that is how rows of single messages are found, see `herald report --export`. It is
--- the one of now as long as its hash says the same instant.
-local function report_end(at, id)
+-- the one of now as long as what is known of it says the same instant. `bytes`: of an id that is a UUID, which takes half the room.
+local function report_end(at, id, bytes)
   if id == '' then return end
   if end_of.at ~= at then
     local hour = math.floor(at / REPORT_HOUR_MS)
     ended[hour] = ended[hour] or {}
-    end_of = {at = at, list = ended[hour], text = int(at % REPORT_HOUR_MS) .. ' '}
+    local after = at % REPORT_HOUR_MS
+    end_of = {at = at, list = ended[hour], text = int(after) .. ' ', packed = 'u' .. struct.pack('>I3', after)}
   end
   local list = end_of.list
-  list[#list + 1] = end_of.text .. id
+  list[#list + 1] = bytes and end_of.packed .. bytes or end_of.text .. id
 end
 -- The number of a row, made when it is new and there is room. Nothing when the key cannot be used.
 local function row_number(hash, name, most, until_ms)
