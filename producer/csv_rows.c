@@ -71,8 +71,10 @@ void csv_rows_destroy(struct csv_rows *c)
     free(c);
 }
 
-static void add_field(struct csv_rows *c, const char *data, size_t len)
+static void on_field(void *data, size_t len, void *context)
 {
+    struct csv_rows *c = context;
+
     assert(len < ARENA - c->arena_len);
     if (c->count < RECIPIENTS_MAX_COLUMNS) {
         char *value = c->arena + c->arena_len;
@@ -86,41 +88,11 @@ static void add_field(struct csv_rows *c, const char *data, size_t len)
     c->count++;
 }
 
-static void on_field(void *data, size_t len, void *context)
-{
-    add_field(context, data, len);
-}
-
 static void on_row(int end, void *context)
 {
     struct csv_rows *c = context;
 
     (void)end; /* which character it was does not matter */
-    c->is_complete = true;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* A whole row in one line without a quote, as nearly all are: what is between the delimiters, without the blanks around
- * it, which is what libcsv makes of it with ten times the work. */
-static void split(struct csv_rows *c, const char *line, size_t len)
-{
-    const char *end = line + len, *stop;
-
-    for (; line; line = stop ? stop + 1 : NULL) {
-        const char *from = line, *to;
-
-        stop = memchr(line, c->delimiter, (size_t)(end - line));
-        to = stop ? stop : end;
-        while (from < to && is_blank(*from))
-            from++;
-        while (from < to && is_blank(to[-1]))
-            to--;
-        add_field(c, from, (size_t)(to - from));
-    }
     c->is_complete = true;
 }
 
@@ -150,11 +122,6 @@ static enum parsed parse(struct csv_rows *c, struct extent *extent, struct reaso
         if (rc != 1)
             return PARSED_FAILED;
         line = lines_at(c->lines) + extent->bytes;
-        if (extent->lines == 0 && !memchr(line, '"', len)) {
-            split(c, line, len - lines_end_length(line, len));
-            *extent = (struct extent){.bytes = len, .lines = 1, .first_line = len};
-            return PARSED_ROW;
-        }
         if (csv_parse(&c->parser, line, len, on_field, on_row, c) != len)
             return PARSED_BROKEN;
         extent->bytes += len;
