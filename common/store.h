@@ -241,8 +241,8 @@ int store_set_campaign(struct store *store, const char *campaign, enum store_cam
                        const struct audit_by *by, int64_t *ret_moved, int64_t patience_ms, struct reason *why);
 
 void store_hold(struct store *store, int64_t ms, const char *reason);
-/* A request left after its grant had run out: the grant counts from now on. */
-void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender);
+/* A request left after its grant had run out, or was long on its way: the grant counts from `ago_ms` before now on. */
+void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender, int64_t ago_ms);
 void store_leave(struct store *store, const char *worker);
 
 /* Blocks inside Redis until the list of this priority has a message (which stays there) or the time is over, then calls

@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "common/store_request.h"
 
-#define TOUCH_ARGUMENTS_MAX 1024 /* four for each late request; Lua cannot pass on many thousands */
+#define TOUCH_ARGUMENTS_MAX 1024 /* five for each late request; Lua cannot pass on many thousands */
 
 static void ignore(struct request *request, const struct redis_reply *reply)
 {
@@ -34,7 +34,8 @@ void store_hold_polls(struct store *store, int64_t ms, const char *reason)
 }
 
 /* Those of one turn of a sender's loop go together: at load nearly every request leaves late. */
-static void touch(struct store *store, const char *worker, const char *ticket, struct span sender, bool is_poll)
+static void touch(struct store *store, const char *worker, const char *ticket, struct span sender, int64_t ago_ms,
+                  bool is_poll)
 {
     struct request *request = request_unsent(store, SCRIPT_TOUCH);
     bool is_another = request && request->argc < TOUCH_ARGUMENTS_MAX;
@@ -45,18 +46,19 @@ static void touch(struct store *store, const char *worker, const char *ticket, s
     request_text(request, ticket);
     request_bytes(request, sender.data, sender.len);
     request_text(request, is_poll ? "1" : "0");
+    request_number(request, ago_ms);
     if (!is_another)
         request_submit(request);
 }
 
-void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender)
+void store_touch(struct store *store, const char *worker, const char *ticket, struct span sender, int64_t ago_ms)
 {
-    touch(store, worker, ticket, sender, false);
+    touch(store, worker, ticket, sender, ago_ms, false);
 }
 
 void store_touch_poll(struct store *store, const char *worker, const char *ticket)
 {
-    touch(store, worker, ticket, (struct span){NULL, 0}, true);
+    touch(store, worker, ticket, (struct span){NULL, 0}, 0, true);
 }
 
 void store_leave(struct store *store, const char *worker)

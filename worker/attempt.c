@@ -137,6 +137,20 @@ static void count_attempt(const struct sender *sender, const struct slot *slot, 
                                          });
 }
 
+/* Genesys counts a request when it arrives, and some are on their way for longer than others: there is a queue at the
+ * other end, or a switch forgets about us for a moment. So the grant counts from the latest instant at which the
+ * request may have arrived, less the time that every request needs. */
+static void move_grant(struct sender *sender, const struct slot *slot, const struct http_result *result)
+{
+    int64_t now_ms = clock_mono_ms(), quick_ms;
+
+    if (slot->life_ms == INT64_MAX || result->transport != TRANSPORT_ANSWERED)
+        return;
+    quick_ms = grant_note_answer(&sender->grant, now_ms - slot->left_ms);
+    if (now_ms - quick_ms - slot->granted_ms > slot->margin_ms)
+        sender_touch(sender, slot, quick_ms);
+}
+
 void attempt_finish(struct sender *sender, const struct http_result *result)
 {
     struct slot *slot = result->context;
@@ -162,6 +176,7 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
 
     if (result->transport == TRANSPORT_WITHHELD && crew_has_lease(sender->crew))
         grant_note_late(&sender->grant, slot->granted_ms);
+    move_grant(sender, slot, result);
     read_answer(slot, result);
     note_pause(sender, &verdict, &slot->answer,
                crew_note_end(sender->crew, &end, &verdict, slot->answer.retry_after_ms));

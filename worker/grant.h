@@ -15,9 +15,11 @@
 struct grant {
     int64_t margin_ms; /* a wider one costs rate, a narrower one costs touches: half a percent of the window at first */
     int64_t life_ms;   /* INT64_MAX without any window */
-    int64_t least_ms, half_ms; /* the narrowest margin; half a window */
-    int64_t late_ms;           /* when the grants were asked for that were late last */
-    unsigned in_time;          /* reserves since then */
+    int64_t least_ms, half_ms;         /* the narrowest margin; half a window */
+    int64_t late_ms;                   /* when the grants were asked for that were late last */
+    unsigned in_time;                  /* reserves since then */
+    int64_t quick_ms, quick_before_ms; /* the quickest answer of the last hundred or fewer, and of the hundred before */
+    unsigned answers;
 };
 
 /* For the windows of the org and of each sender; the shorter one decides. */
@@ -25,5 +27,8 @@ void grant_init(struct grant *grant, const struct rate *org, const struct rate *
 /* A grant asked for at `asked_ms` could not be used; all that were asked for together count as one. */
 void grant_note_late(struct grant *grant, int64_t asked_ms);
 void grant_note_reserve(struct grant *grant);
+/* An answer came so long after its request had left. Returns how long a quick one takes now; 0 until a hundred have
+ * come, since the first ones are slow. */
+int64_t grant_note_answer(struct grant *grant, int64_t took_ms);
 
 #endif

@@ -239,21 +239,28 @@ static void destroy(struct sender *sender)
     free(sender);
 }
 
+void sender_touch(struct sender *sender, const struct slot *slot, int64_t ago_ms)
+{
+    struct span from = {NULL, 0};
+
+    if (sender->crew->settings->sender_rate.limit > 0)
+        from = slot->envelope.content.from;
+    store_touch(sender->store, sender->crew->worker_id, slot->ticket, from, ago_ms);
+}
+
 /* The connection is there and the request is about to go. */
 static bool may_leave(void *context, void *request_context)
 {
     struct sender *sender = context;
-    const struct slot *slot = request_context;
-    struct span from = {NULL, 0};
-    int64_t age_ms = clock_mono_ms() - slot->granted_ms;
+    struct slot *slot = request_context;
+    int64_t age_ms;
 
+    slot->left_ms = clock_mono_ms();
+    age_ms = slot->left_ms - slot->granted_ms;
     if (!crew_has_lease(sender->crew) || age_ms > slot->life_ms)
         return false;
-    if (slot->life_ms < INT64_MAX && age_ms > slot->margin_ms) {
-        if (sender->crew->settings->sender_rate.limit > 0)
-            from = slot->envelope.content.from;
-        store_touch(sender->store, sender->crew->worker_id, slot->ticket, from);
-    }
+    if (slot->life_ms < INT64_MAX && age_ms > slot->margin_ms)
+        sender_touch(sender, slot, 0);
     return true;
 }
 

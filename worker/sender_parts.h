@@ -45,4 +45,7 @@ struct sender {
     int64_t stop_at_ms; /* 0 until it is to stop */
 };
 
+/* The grant of a request counts from `ago_ms` before now, unless it counts from later. */
+void sender_touch(struct sender *sender, const struct slot *slot, int64_t ago_ms);
+
 #endif

@@ -25,6 +25,7 @@ struct slot {
 
     /* While the request is under way. */
     int64_t started_ms; /* monotonic */
+    int64_t left_ms;    /* monotonic; when it began to leave */
     int64_t sent_at_ms; /* Redis' clock */
     uint64_t token_generation;
     bool token_was_fresh;

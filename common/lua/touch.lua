@@ -1,9 +1,9 @@
--- Requests left later than their grants allowed for (a new connection had to be made, or there was much to do): the grants
--- count from now. ARGV: for each: worker, ticket, sender or '', 1 for a question about statuses, which counts in their share as
--- well. Grants that are not there any more are passed over.
-local now, grants, polls = int(now_ms()), {}, {}
-for i = 1, #ARGV, 4 do
-  local member = ARGV[i] .. '/' .. ARGV[i + 1]
+-- Requests left later than their grants allowed for (a new connection had to be made, or there was much to do), or were longer on
+-- their way: the grants count from later. ARGV: for each: worker, ticket, sender or '', 1 for a question about statuses, which
+-- counts in their share as well, and how many ms ago it left or arrived. Grants that are not there any more are passed over.
+local at, grants, polls = now_ms(), {}, {}
+for i = 1, #ARGV, 5 do
+  local member, now = ARGV[i] .. '/' .. ARGV[i + 1], int(at - ARGV[i + 4])
   grants[#grants + 1] = now
   grants[#grants + 1] = member
   if ARGV[i + 3] == '1' then

@@ -535,7 +535,7 @@ static bool step_touch(struct model *model, int life)
     if (model->world.minds[life].ticket < 0)
         return false;
     write_ticket(life, model->world.minds[life].ticket, ticket);
-    store_touch(model->store, names[name_of[life]], ticket, (struct span){"+2", 2});
+    store_touch(model->store, names[name_of[life]], ticket, (struct span){"+2", 2}, 0);
     finish(model->store);
     return true;
 }

@@ -52,10 +52,25 @@ static void a_late_batch_widens_the_margin_once_and_many_in_time_narrow_it_again
     assert_in_range(grant.margin_ms, 5, 9);
 }
 
+static void a_quick_answer_is_the_quickest_of_the_last_two_hundred(void **state)
+{
+    const struct rate none = {0};
+    struct grant grant;
+
+    (void)state;
+    grant_init(&grant, &none, &none);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(grant_note_answer(&grant, i == 70 ? 12 : 30), 0); /* the first ones may all have been slow */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(grant_note_answer(&grant, 40), 12);
+    assert_int_equal(grant_note_answer(&grant, 50), 40); /* it has become slower for good */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shorter_window_decides_how_long_a_grant_may_wait),
+        cmocka_unit_test(a_quick_answer_is_the_quickest_of_the_last_two_hundred),
         cmocka_unit_test(a_late_batch_widens_the_margin_once_and_many_in_time_narrow_it_again),
     };
 
