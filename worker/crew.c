@@ -183,6 +183,10 @@ int crew_allowance(struct crew *crew, int64_t now_ms, int64_t *ret_ask_again_ms)
         allowance = crew->active == 0 ? 1 : 0;
         *ret_ask_again_ms = now_ms + DENIED_BASE_MS;
     }
+    if (now_ms < crew->denied_until_ms) {
+        allowance = 0;
+        *ret_ask_again_ms = crew->denied_until_ms;
+    }
     (void)pthread_mutex_unlock(&crew->lock);
     return allowance;
 }
@@ -216,7 +220,9 @@ bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms)
     bool may_start;
 
     (void)pthread_mutex_lock(&crew->lock);
-    may_start = breaker_note_probe(&crew->breaker, id_hash, now_ms, &change);
+    change = (struct breaker_change){crew->breaker.state, crew->breaker.state};
+    /* What was on its way from Redis when we were refused would only be refused, too. */
+    may_start = now_ms >= crew->denied_until_ms && breaker_note_probe(&crew->breaker, id_hash, now_ms, &change);
     if (may_start)
         crew->active++;
     (void)pthread_mutex_unlock(&crew->lock);
@@ -228,6 +234,8 @@ bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms)
 static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
                             int64_t retry_after_ms)
 {
+    int64_t pause_ms;
+
     if (verdict->org_action == ORG_PAUSE_RATE && retry_after_ms >= 0)
         return retry_after_ms > 0 ? retry_after_ms : 1;
     if (verdict->org_action != ORG_PAUSE_RATE && verdict->org_action != ORG_PAUSE_DENIED)
@@ -242,8 +250,10 @@ static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const
     case ORG_PAUSE_DENIED:
         /* Half of it fixed: several threads report the same trouble, and each must wait. */
         crew->denials++;
-        return backoff_ceiling_ms(crew->denials, DENIED_BASE_MS, DENIED_CAP_MS) / 2 +
-               backoff_ms(crew->denials, DENIED_BASE_MS / 2, DENIED_CAP_MS / 2, random_u64());
+        pause_ms = backoff_ceiling_ms(crew->denials, DENIED_BASE_MS, DENIED_CAP_MS) / 2 +
+                   backoff_ms(crew->denials, DENIED_BASE_MS / 2, DENIED_CAP_MS / 2, random_u64());
+        crew->denied_until_ms = end->now_ms + pause_ms;
+        return pause_ms;
     case ORG_NONE:
     case ORG_DROP_TOKEN:
     case ORG_COUNT_FORBIDDEN:
@@ -294,6 +304,7 @@ int64_t crew_note_end(struct crew *crew, const struct crew_end *end, struct verd
     if (verdict->outcome == OUTCOME_SENT) {
         forbidden_note_success(&crew->forbidden);
         crew->denials = crew->rate_strikes = 0;
+        crew->denied_until_ms = 0;
     }
     pause_ms = pause_locked(crew, end, verdict, retry_after_ms);
     (void)pthread_mutex_unlock(&crew->lock);

@@ -59,10 +59,11 @@ struct crew {
     pthread_mutex_t lock; /* guards the rest */
     struct breaker breaker;
     struct forbidden forbidden;
-    unsigned denials;      /* pauses for want of credentials or permission in a row */
-    unsigned rate_strikes; /* 429s without a Retry-After in a row */
-    int64_t struck_ms;     /* monotonic; when the last of either was counted */
-    size_t active;         /* requests under way in all threads */
+    unsigned denials;        /* pauses for want of credentials or permission in a row */
+    unsigned rate_strikes;   /* 429s without a Retry-After in a row */
+    int64_t struck_ms;       /* monotonic; when the last of either was counted */
+    int64_t denied_until_ms; /* monotonic; the end of the last of those pauses */
+    size_t active;           /* requests under way in all threads */
 };
 
 void crew_init(struct crew *crew, const struct settings *settings, struct token *token);
