@@ -117,7 +117,9 @@ static size_t escape_of(char c, char out[8])
         out[1] = letters[found - meant];
         return 2;
     }
-    memcpy(out, "\\u00", 4);
+    out[0] = '\\';
+    out[1] = 'u';
+    out[2] = out[3] = '0';
     out[4] = hex[c >> 4];
     out[5] = hex[c & 15];
     return 6;

@@ -206,21 +206,21 @@ static void add_sent(struct request *request, const struct store_settle *item, s
 /* The kinds of a batch and then its messages: those of a campaign are mostly of one kind. */
 static void add_all_sent(struct request *request, const struct store_settle *items, size_t count)
 {
-    const struct store_settle **kinds = mem_zalloc(count, sizeof(*kinds));
+    size_t *kinds = mem_zalloc(count, sizeof(*kinds)); /* the first item of each */
     size_t *kind_of = mem_zalloc(count, sizeof(*kind_of)), kind_count = 0;
 
     for (size_t i = 0; i < count; i++) {
         size_t kind = 0;
 
-        while (kind < kind_count && !is_same_kind(kinds[kind], &items[i]))
+        while (kind < kind_count && !is_same_kind(&items[kinds[kind]], &items[i]))
             kind++;
         if (kind == kind_count)
-            kinds[kind_count++] = &items[i];
+            kinds[kind_count++] = i;
         kind_of[i] = kind + 1;
     }
     request_number(request, (int64_t)kind_count);
     for (size_t i = 0; i < kind_count; i++)
-        add_kind(request, kinds[i]);
+        add_kind(request, &items[kinds[i]]);
     for (size_t i = 0; i < count; i++)
         add_sent(request, &items[i], kind_of[i]);
     free(kind_of);
