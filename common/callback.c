@@ -39,7 +39,7 @@ int callback_read(struct callback *ret, struct span document, struct reason *why
     ret->type = json_get_text(ret->json, "type");
     ret->url.data = json_text(json_get(ret->json, "url"), &ret->url.len);
     data = json_get(ret->json, "data");
-    if (!ret->type || !ret->url.data || json_kind(data) != JSON_OBJECT ||
+    if (!ret->type || !*ret->type || ret->url.len == 0 || json_kind(data) != JSON_OBJECT ||
         !read_number(ret->json, "attempts", CALLBACK_ATTEMPTS_MAX, &ret->attempts) ||
         !read_number(ret->json, "since", TIMESTAMP_MAX_MS, &ret->since_ms) ||
         !read_number(ret->json, "at", TIMESTAMP_MAX_MS, &ret->at_ms)) {

@@ -103,6 +103,8 @@ static void what_is_no_job_is_refused(void **state)
         "{\"attempts\":0,\"since\":1,\"url\":\"u\",\"type\":\"t\",\"at\":1,\"data\":[]}",
         "{\"attempts\":0,\"since\":1,\"url\":\"u\",\"type\":\"t\\u0000\",\"at\":1,\"data\":{}}",
         "{\"attempts\":0,\"since\":1,\"url\":1,\"type\":\"t\",\"at\":1,\"data\":{}}",
+        "{\"attempts\":0,\"since\":1,\"url\":\"\",\"type\":\"t\",\"at\":1,\"data\":{}}",
+        "{\"attempts\":0,\"since\":1,\"url\":\"u\",\"type\":\"\",\"at\":1,\"data\":{}}",
         "{\"attempts\":0,\"since\":1,\"url\":\"u\",\"type\":\"t\",\"at\":253402300800000,\"data\":{}}",
     };
     struct callback callback;
