@@ -33,18 +33,6 @@ enum {
 
 #define WORKER_FIELDS 7
 
-void request_copy_text(char *out, size_t size, const struct redis_reply *reply)
-{
-    size_t len = 0;
-    const char *text = redis_reply_text(reply, &len);
-
-    if (len >= size)
-        len = size - 1;
-    if (text)
-        memcpy(out, text, len);
-    out[len] = '\0';
-}
-
 static size_t read_counters(const struct redis_reply *reply, struct store_counter *ret)
 {
     size_t count = redis_reply_count(reply) / 2;
@@ -111,12 +99,6 @@ static void read_callbacks(const struct redis_reply *reply, struct store_status 
     ret->callbacks.dropped = store_counter(counters, count, "dropped");
     ret->callbacks.forgotten = store_counter(counters, count, "forgotten");
     ret->callbacks.unqueued = store_counter(ret->counters, ret->counter_count, "callbacks_lost");
-}
-
-int request_refused(struct reason *why)
-{
-    reason_set(why, "Redis refused it; the log above has its reason");
-    return ERR_STATE;
 }
 
 static void read_audit(const struct redis_reply *reply, struct store_status *ret)
