@@ -16,23 +16,26 @@ expect('HLEN', 'counts')
 expect('XLEN', 'audit')
 local step, answer = string.match(call('GET', run) or '', '^(%d+) (%a*)$')
 if step == ARGV[2] then return answer end
-local answers, wanted, tickets, kinds, back = {}, {}, {}, {}, {}
-for k = 1, tonumber(ARGV[6]) do
-  local at = 6 * k + 1
-  kinds[k] = {reason = ARGV[at], campaign = ARGV[at + 1], channel = ARGV[at + 2], at = tonumber(ARGV[at + 3]),
+local answers, wanted, tickets, kinds, back = {}, {}, {}, {}, {} -- wanted: places in ARGV; kinds: by their number as text
+local first = 7 + 6 * ARGV[6]
+for at = 7, first - 1, 6 do
+  kinds[int((at - 1) / 6)] = {reason = ARGV[at], campaign = ARGV[at + 1], channel = ARGV[at + 2], at = tonumber(ARGV[at + 3]),
     list = ARGV[at + 4], audit = string.sub(ARGV[at + 5], 1, -2) .. ',"id":"', count = 0}
 end
 local messages = key('message:')
-for i = 7 + 6 * #kinds, #ARGV, 4 do
-  local kind, id = kinds[tonumber(ARGV[i])], ARGV[i + 2]
-  local was = id ~= '' and redis.pcall('HGET', messages .. id, 'state')
-  if kind.list ~= '' and was == 'sent' then
-    answers[#answers + 1] = call('HEXISTS', key('dead:letters'), ARGV[i + 1]) == 1 and 's' or 'g'
+local function state_of(id)
+  local state = id ~= '' and redis.pcall('HGET', messages .. id, 'state')
+  return type(state) == 'string' and state
+end
+for i = first, #ARGV, 4 do
+  local answer = 'g'
+  if kinds[ARGV[i]].list ~= '' and state_of(ARGV[i + 2]) == 'sent' then
+    if call('HEXISTS', key('dead:letters'), ARGV[i + 1]) == 1 then answer = 's' end
   else
-    answers[#answers + 1] = 'g'
-    wanted[#wanted + 1] = {kind = kind, id = id, envelope = ARGV[i + 3], answer = #answers, was = type(was) == 'string' and was}
+    wanted[#wanted + 1] = i
     tickets[#tickets + 1] = ARGV[i + 1]
   end
+  answers[#answers + 1] = answer
 end
 -- Letters that are the oldest of all go in one cut: XDEL looks for each of them from the start of its node.
 local function leave_index()
@@ -58,24 +61,27 @@ local function take_all()
   return taken
 end
 local stream = key('audit')
-for _, item in ipairs(take_all()) do
-  local kind, list = item.kind, item.kind.list
-  answers[item.answer] = 'y'
+for _, i in ipairs(take_all()) do
+  local kind, id = kinds[ARGV[i]], ARGV[i + 2]
+  answers[(i - first) / 4 + 1] = 'y'
   kind.count = kind.count + 1
-  if list ~= '' then
-    back[list] = back[list] or {}
-    table.insert(back[list], item.envelope)
+  if kind.list ~= '' then
+    local envelopes = back[kind.list]
+    if not envelopes then envelopes = {} back[kind.list] = envelopes end
+    envelopes[#envelopes + 1] = ARGV[i + 3]
+  else
+    -- A message is dead as long as its letter is there (message.lua), so only a purge has to say what became of it; what was
+    -- forgotten of it (--keep) stays so.
+    local state = state_of(id)
+    if state and state ~= 'sent' then
+      redis.pcall('HSET', messages .. id, 'state', 'purged', 'at', now, 'reason', '', 'letter', '')
+      call('PEXPIRE', messages .. id, keep_ms)
+    end
   end
-  -- Its message is dead as long as its letter is there (store_receipt.c), so only a purge has to say what became of it;
-  -- what was forgotten of a message (--keep) stays so.
-  if list == '' and item.was and item.was ~= 'sent' then
-    redis.pcall('HSET', messages .. item.id, 'state', 'purged', 'at', now, 'reason', '', 'letter', '')
-    call('PEXPIRE', messages .. item.id, keep_ms)
-  end
-  call('XADD', stream, 'MAXLEN', '~', audit_max, '*', 'e', kind.audit .. item.id .. '"}')
+  call('XADD', stream, 'MAXLEN', '~', audit_max, '*', 'e', kind.audit .. id .. '"}')
 end
 for list, envelopes in pairs(back) do call('LPUSH', key(list), unpack(envelopes)) end
-for _, kind in ipairs(kinds) do
+for _, kind in pairs(kinds) do
   if kind.count > 0 then count_letter(kind.reason, kind.campaign, kind.channel, kind.at, -kind.count) end
   for _, hash in ipairs({'counts', kind.campaign ~= '' and 'campaign:' .. kind.campaign or nil}) do
     if kind.count > 0 then
