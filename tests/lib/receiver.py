@@ -6,6 +6,7 @@ import hmac
 import http.server
 import json
 import ssl
+import sys
 import threading
 
 import stand
@@ -52,6 +53,10 @@ class Receiver:
         class Server(http.server.ThreadingHTTPServer):
             request_queue_size = 512
             daemon_threads = True
+
+            def handle_error(self, request, client_address):
+                if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):  # who called us was killed
+                    super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1", port), Handler)
         if tls:
