@@ -13,10 +13,10 @@
 #include "common/metrics.h"
 #include "common/store_parts.h"
 
-#define RECONNECT_FIRST_MS  50
-#define RECONNECT_MAX_MS    2000
-#define CONNECT_PATIENCE_MS 5000
-#define FROZEN_PATIENCE     6 /* times the patience for one that is away: slow is not away */
+#define RECONNECT_FIRST_MS         50
+#define RECONNECT_MAX_MS           2000
+#define CONNECT_PATIENCE_MS        5000
+#define FROZEN_PATIENCE            6 /* times the patience for one that is away: slow is not away */
 
 #define DECLARE_TEXT(upper, lower) extern const char lua_##lower[];
 STORE_SCRIPTS(DECLARE_TEXT)
