@@ -3,84 +3,16 @@
 #include "common/store_accept.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/mem.h"
-#include "tests/lib/redis_server.h"
-#include "tests/unit/unit.h"
+#include "tests/lib/fixture.h"
 
-#define PATIENCE_MS 20000
-#define KEY         "herald:{t}"
-#define MOST        16
-
-struct fixture {
-    struct redis_server *server;
-    struct store *store;
-};
-
-static int start_server(void **state)
-{
-    struct fixture *fixture = mem_zalloc(1, sizeof(*fixture));
-
-    fixture->server = redis_server_start();
-    *state = fixture;
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_server_stop(fixture->server);
-    free(fixture);
-    return 0;
-}
-
-static struct store *open_store(const char *url)
-{
-    struct store *store = NULL;
-    struct reason why = {""};
-
-    assert_int_equal(store_open(&store, url, "t", &why), 0);
-    return store;
-}
-
-static int open_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
-    fixture->store = open_store(redis_server_url(fixture->server));
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_close(fixture->store);
-    fixture->store = NULL;
-    return 0;
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
-
-static int64_t ask(struct fixture *fixture, const char *a, const char *b, const char *c)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, NULL);
-    int64_t number = redis_reply_integer(reply);
-
-    if (redis_reply_error(reply))
-        fail_msg("%s %s: %s", a, b, redis_reply_error(reply));
-    redis_reply_free(reply);
-    return number;
-}
+#define MOST 16
 
 static int64_t on_list(struct fixture *fixture)
 {
-    return ask(fixture, "LLEN", KEY ":ready", NULL);
+    return ask(fixture, "LLEN", KEY ":ready");
 }
 
 static int64_t counted(struct fixture *fixture, const char *name)
@@ -230,9 +162,9 @@ static void test_a_campaign_remembers_for_as_long_as_it_is_told(void **state)
     assert_string_equal(offer_one(fixture, of_campaign("m1", "spring")), "taken");
     assert_string_equal(offer_one(fixture, of_campaign("m1", "autumn")), "taken");
     assert_string_equal(offer_one(fixture, of_campaign("m1", "spring")), "once:m1");
-    assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring", NULL) > 800000000);
-    assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring:answers", NULL) > 800000000);
-    assert_true(ask(fixture, "PTTL", KEY ":message:m1", NULL) <= 60000);
+    assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring") > 800000000);
+    assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring:answers") > 800000000);
+    assert_true(ask(fixture, "PTTL", KEY ":message:m1") <= 60000);
     assert_int_equal(ask(fixture, "HGET", KEY ":campaign:spring", "accepted"), 1);
 }
 
@@ -250,7 +182,7 @@ static void test_what_has_no_room_is_not_taken_and_not_remembered(void **state)
     memcpy(batch[1].print, "print--2", STORE_PRINT_SIZE);
     assert_string_equal(offer_to(fixture->store, 1, &batch[1], 1), "reused");
     assert_int_equal(on_list(fixture), 2);
-    redis_reply_free(redis_server_call(fixture->server, "RPOP", KEY ":ready", NULL));
+    call(fixture, "RPOP", KEY ":ready");
     assert_string_equal(offer_to(fixture->store, 2, &batch[2], 2), "taken full");
     assert_int_equal(counted(fixture, "accepted"), 3);
 }
@@ -268,9 +200,9 @@ static void test_all_that_waits_counts_as_backlog(void **state)
     assert_string_equal(offer_to(fixture->store, 3, &high, 1), "taken");
     assert_string_equal(offer_to(fixture->store, 3, &low, 1), "taken");
     assert_string_equal(offer_to(fixture->store, 3, &one, 1), "full");
-    assert_int_equal(ask(fixture, "ZCARD", KEY ":delayed", NULL), 1);
-    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:high", NULL), 1);
-    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:low", NULL), 1);
+    assert_int_equal(ask(fixture, "ZCARD", KEY ":delayed"), 1);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:high"), 1);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:low"), 1);
 }
 
 /* --- accidents --- */
@@ -313,13 +245,13 @@ static void test_a_key_of_a_wrong_type_refuses_the_batch_whole(void **state)
         char name[64];
 
         (void)snprintf(name, sizeof(name), KEY "%s", shared_keys[i]);
-        redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
-        redis_reply_free(redis_server_call(fixture->server, "SET", name, "x", NULL));
+        clean(fixture);
+        call(fixture, "SET", name, "x");
         if (strcmp(offer_to(fixture->store, 0, batch, 3), "refused") != 0)
             fail_msg("%s is a text, and the batch was not refused", name);
-        if (ask(fixture, "DBSIZE", NULL, NULL) != 1)
+        if (ask(fixture, "DBSIZE") != 1)
             fail_msg("%s is a text, and something was written", name);
-        redis_reply_free(redis_server_call(fixture->server, "DEL", name, NULL));
+        call(fixture, "DEL", name);
         if (strcmp(offer_to(fixture->store, 0, batch, 3), all) != 0)
             fail_msg("%s: not taken when it was gone", name);
     }
@@ -331,8 +263,8 @@ static void test_a_broken_record_of_one_message_loses_nothing(void **state)
     struct fixture *fixture = *state;
     const struct store_offer batch[] = {of_campaign("m1", "spring"), of_campaign("m2", "spring")};
 
-    redis_reply_free(redis_server_call(fixture->server, "SET", KEY ":message:m1", "x", NULL));
-    redis_reply_free(redis_server_call(fixture->server, "SET", KEY ":seen:campaign:spring:answers", "x", NULL));
+    call(fixture, "SET", KEY ":message:m1", "x");
+    call(fixture, "SET", KEY ":seen:campaign:spring:answers", "x");
     assert_string_equal(offer_to(fixture->store, 0, batch, 2), "taken taken");
     assert_string_equal(offer_to(fixture->store, 0, batch, 2), "once once");
     assert_int_equal(on_list(fixture), 2);
@@ -343,7 +275,7 @@ static void test_what_was_known_of_a_message_stays_known(void **state)
     struct fixture *fixture = *state;
     struct redis_reply *reply;
 
-    redis_reply_free(redis_server_call(fixture->server, "HSET", KEY ":message:m1", "state", "sent", NULL));
+    call(fixture, "HSET", KEY ":message:m1", "state", "sent");
     assert_string_equal(offer_one(fixture, offer_of("m1", "k1", "print--1")), "taken");
     reply = redis_server_call(fixture->server, "HGET", KEY ":message:m1", "state", NULL);
     assert_string_equal(redis_reply_text(reply, NULL), "sent");
@@ -370,7 +302,7 @@ static void test_nothing_of_it_stays_for_ever_but_what_waits(void **state)
     }
     (void)offer_to(fixture->store, 0, batch, MOST);
     assert_int_equal(on_list(fixture), MOST);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 1); /* who handed in what, once a batch */
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 1); /* who handed in what, once a batch */
     reply = redis_server_call(fixture->server, "EVAL", script, "0", NULL);
     assert_string_equal(redis_reply_text(reply, NULL), "");
     redis_reply_free(reply);
@@ -409,21 +341,21 @@ static void test_who_gives_up_waits_for_nothing(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(test_a_key_is_taken_once_and_answered_with_the_first_id),
-        TEST(test_prints_of_any_bytes_are_told_apart),
-        TEST(test_without_a_key_nothing_is_remembered),
-        TEST(test_keys_are_shared_with_the_other_way_in),
-        TEST(test_a_campaign_remembers_for_as_long_as_it_is_told),
-        TEST(test_what_has_no_room_is_not_taken_and_not_remembered),
-        TEST(test_all_that_waits_counts_as_backlog),
-        TEST(test_a_lost_answer_is_heard_when_it_is_asked_for_again),
-        TEST(test_a_key_of_a_wrong_type_refuses_the_batch_whole),
-        TEST(test_a_broken_record_of_one_message_loses_nothing),
-        TEST(test_what_was_known_of_a_message_stays_known),
-        TEST(test_nothing_of_it_stays_for_ever_but_what_waits),
-        TEST(test_a_store_that_dropped_its_requests_is_as_good_as_new),
-        TEST(test_who_gives_up_waits_for_nothing),
+        TEST_ON_EMPTY(test_a_key_is_taken_once_and_answered_with_the_first_id),
+        TEST_ON_EMPTY(test_prints_of_any_bytes_are_told_apart),
+        TEST_ON_EMPTY(test_without_a_key_nothing_is_remembered),
+        TEST_ON_EMPTY(test_keys_are_shared_with_the_other_way_in),
+        TEST_ON_EMPTY(test_a_campaign_remembers_for_as_long_as_it_is_told),
+        TEST_ON_EMPTY(test_what_has_no_room_is_not_taken_and_not_remembered),
+        TEST_ON_EMPTY(test_all_that_waits_counts_as_backlog),
+        TEST_ON_EMPTY(test_a_lost_answer_is_heard_when_it_is_asked_for_again),
+        TEST_ON_EMPTY(test_a_key_of_a_wrong_type_refuses_the_batch_whole),
+        TEST_ON_EMPTY(test_a_broken_record_of_one_message_loses_nothing),
+        TEST_ON_EMPTY(test_what_was_known_of_a_message_stays_known),
+        TEST_ON_EMPTY(test_nothing_of_it_stays_for_ever_but_what_waits),
+        TEST_ON_EMPTY(test_a_store_that_dropped_its_requests_is_as_good_as_new),
+        TEST_ON_EMPTY(test_who_gives_up_waits_for_nothing),
     };
 
-    return cmocka_run_group_tests_name("accept", tests, start_server, stop_server);
+    return run_store_tests("accept", tests, COUNT_OF(tests));
 }

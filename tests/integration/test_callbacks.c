@@ -244,16 +244,16 @@ static void test_a_burial_a_reaping_and_a_cancelled_campaign_are_told(void **sta
     (void)enqueue(store, NULL, PRIORITY_NORMAL, 0, held);
     (void)reserve(store, "w2", 0, 1);
     call(fixture, "DEL", KEY ":pulse", KEY ":calm");
-    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":workers", "1", "w2", NULL));
-    redis_reply_free(redis_server_call(fixture->server, "HSET", KEY ":campaign:spring", "state", "paused", NULL));
-    redis_reply_free(redis_server_call(fixture->server, "LPUSH", KEY ":parked:spring", "N{\"id\":\"c\"}", NULL));
+    call(fixture, "ZADD", KEY ":workers", "1", "w2");
+    call(fixture, "HSET", KEY ":campaign:spring", "state", "paused");
+    call(fixture, "LPUSH", KEY ":parked:spring", "N{\"id\":\"c\"}");
     assert_int_equal(
         store_set_campaign(store, "spring", STORE_CANCELLED_FOR_GOOD, &by, &moved, PATIENCE_MS, &(struct reason){""}),
         0);
     for (int64_t end = clock_mono_ms() + PATIENCE_MS; clock_mono_ms() < end; (void)usleep(1000)) {
         store_reap(store, 2, on_reaped, NULL);
         drain(store);
-        if (ask(fixture, "HLEN", KEY ":callbacks:jobs", NULL) == 3)
+        if (ask(fixture, "HLEN", KEY ":callbacks:jobs") == 3)
             break;
     }
     taken = take(store, LEASE_MS);
@@ -337,10 +337,10 @@ static void test_what_is_taken_comes_again_when_its_lease_is_over_and_is_ended_o
     assert_int_equal(status->callbacks.delivered, 1);
     assert_int_equal(status->callbacks.retried, 0);
     free(status);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:jobs", NULL), 0);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:hosts", NULL), 0);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:leased", NULL), 0);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:of:" HOST, NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:jobs"), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:hosts"), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:leased"), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":callbacks:of:" HOST), 0);
 }
 
 static void test_one_that_is_put_off_comes_as_it_was_left(void **state)
@@ -485,7 +485,7 @@ static void test_dead_ones_are_found_replayed_and_purged_once(void **state)
     taken = take(fixture->store, LEASE_MS);
     assert_string_equal(taken->items[0].id, ids[0]);
     assert_tells(taken->items[0].document, "{\"attempts\":0,\"since\":1");
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 4);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 4);
 }
 
 static void test_the_oldest_dead_ones_make_room(void **state)
@@ -520,7 +520,7 @@ static void test_the_oldest_dead_ones_make_room(void **state)
     assert_string_equal(look.items[0].id, ends[1].id);
     assert_int_equal(store_counter(look.counters, look.counter_count, "dead:exhausted"), 3);
     assert_int_equal(store_counter(look.counters, look.counter_count, "forgotten"), 1);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs", NULL), 3);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs"), 3);
     store_callback_look_clear(&look);
 }
 

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,95 +10,13 @@
 #include "common/mem.h"
 #include "common/store_receipt.h"
 #include "producer/dead_replay.h"
-#include "tests/lib/redis_server.h"
-#include "tests/unit/unit.h"
+#include "tests/lib/fixture.h"
 
-#define PATIENCE_MS 20000
-#define KEY         "herald:{t}"
-#define TEXT_MAX    4096
+#define TEXT_MAX 4096
 
 static const struct audit_by by = {"cli:test", "because"};
 
-struct fixture {
-    struct redis_server *server;
-    struct store *store;
-    int64_t tickets; /* of worker w */
-};
-
-static int start_server(void **state)
-{
-    struct fixture *fixture = mem_zalloc(1, sizeof(*fixture));
-
-    fixture->server = redis_server_start();
-    *state = fixture;
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_server_stop(fixture->server);
-    free(fixture);
-    return 0;
-}
-
-static struct store *open_store(const char *url)
-{
-    struct store *store = NULL;
-    struct reason why = {""};
-
-    assert_int_equal(store_open(&store, url, "t", &why), 0);
-    return store;
-}
-
-static void finish(struct store *store)
-{
-    struct reason why = {""};
-
-    if (store_finish(store, 0, PATIENCE_MS, &why) != 0)
-        fail_msg("%s", why.text);
-}
-
-static int open_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
-    fixture->store = open_store(redis_server_url(fixture->server));
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_close(fixture->store);
-    fixture->store = NULL;
-    return 0;
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
-
 /* --- looking into Redis --- */
-
-static int64_t ask(struct fixture *fixture, const char *a, const char *b, const char *c)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, NULL);
-    int64_t number = redis_reply_integer(reply);
-
-    redis_reply_free(reply);
-    return number;
-}
-
-static void command(struct fixture *fixture, const char *a, const char *b, const char *c, const char *d)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, d, NULL);
-
-    if (redis_reply_error(reply))
-        fail_msg("%s: %s", a, redis_reply_error(reply));
-    redis_reply_free(reply);
-}
 
 static void text_of(struct fixture *fixture, const char *script, char out[TEXT_MAX])
 {
@@ -158,7 +75,7 @@ static void assert_counted(struct fixture *fixture)
 
 static int64_t letters(struct fixture *fixture)
 {
-    return ask(fixture, "HLEN", KEY ":dead:letters", NULL);
+    return ask(fixture, "HLEN", KEY ":dead:letters");
 }
 
 static int64_t purged(struct fixture *fixture)
@@ -229,9 +146,9 @@ static void bury_document(struct fixture *fixture, const struct death *death, co
     };
 
     (void)snprintf(ticket, sizeof(ticket), "t%lld", (long long)fixture->tickets++);
-    command(fixture, "HSET", KEY ":inflight:w", ticket, "N{}");
+    call(fixture, "HSET", KEY ":inflight:w", ticket, "N{}");
     store_settle(fixture->store, STORE_BURY, "w", &item, 1, ignore_settled, NULL);
-    finish(fixture->store);
+    drain(fixture->store);
 }
 
 static void bury(struct fixture *fixture, const struct death *death)
@@ -278,7 +195,7 @@ static void leave_old_letters(struct fixture *fixture, int count)
         "\"toAddressMessengerType\":\"sms\",\"textBody\":\"Hi\"},\"metadata\":{\"consentVerified\":true}}}') end\n"
         "redis.call('HINCRBY', '" KEY ":counts', 'dead', %d)",
         count, count);
-    command(fixture, "EVAL", script, "0", NULL);
+    call(fixture, "EVAL", script, "0");
 }
 
 /* --- running jobs --- */
@@ -366,7 +283,7 @@ static void test_a_replayed_message_has_a_new_life_and_keeps_what_happened(void 
     bury(fixture, &death);
     assert_int_equal(ask(fixture, "HGET", KEY ":campaign:spring", "dead"), 1);
     assert_int_equal(replay(fixture, "reason=attempts_exhausted"), 1);
-    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:high", NULL), 1);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:high"), 1);
     text_of(fixture, "return redis.call('LINDEX', '" KEY ":ready:high', 0)", found);
     (void)snprintf(expected, sizeof(expected),
                    "{\"v\":1,\"id\":\"m1\",\"campaign\":\"spring\",%s,\"priority\":\"high\",\"one\":1.0,\"none\":[],"
@@ -387,7 +304,7 @@ static void test_a_replayed_message_has_a_new_life_and_keeps_what_happened(void 
     assert_non_null(strstr(found, "\"what\":\"replay\",\"actor\":\"cli:test\",\"reason\":\"because\","
                                   "\"campaign\":\"spring\",\"id\":\"m1\"}"));
     assert_int_equal(letters(fixture), 0);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":dead:counts", NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":dead:counts"), 0);
     assert_counted(fixture);
 }
 
@@ -502,7 +419,7 @@ static void test_a_letter_whose_message_was_sent_after_all_is_not_sent_again(voi
     struct dead_tally tally;
 
     bury_many(fixture, 0, 3);
-    command(fixture, "HSET", KEY ":message:m1", "state", "sent");
+    call(fixture, "HSET", KEY ":message:m1", "state", "sent");
     tally = run_on(fixture->store, (struct dead_job){.limit = 0}, "", &watching);
     assert_int_equal(tally.done, 2);
     assert_int_equal(tally.sent, 1);
@@ -578,17 +495,17 @@ static void test_whatever_answer_or_request_is_lost_each_letter_is_replayed_once
             struct dead_job job = {.is_purge = what >= 2};
             struct dead_tally tally;
 
-            redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
+            clean(fixture);
             leave_old_letters(fixture, MANY);
             *(what % 2 ? &watching.lose_reply_at : &watching.lose_request_at) = at;
-            finish(store);
+            drain(store);
             tally = run_on(store, job, "", &watching);
             assert_true(redis_proxy_has_lost(proxy));
             assert_int_equal(tally.done, MANY);
             assert_int_equal(tally.gone, 0);
             assert_int_equal(ready(fixture), job.is_purge ? 0 : MANY);
             assert_int_equal(letters(fixture), 0);
-            assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), MANY);
+            assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), MANY);
             assert_counted(fixture);
             store_close(store);
             redis_proxy_stop(proxy);
@@ -604,7 +521,7 @@ static void test_a_run_that_ends_anywhere_is_run_again_and_goes_on(void **state)
         struct watching watching = {.stop_after = after};
         struct dead_tally first, second;
 
-        redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
+        clean(fixture);
         leave_old_letters(fixture, MANY);
         first = run_on(fixture->store, (struct dead_job){.limit = 0}, "", &watching);
         assert_int_equal(first.was_stopped, first.done < MANY);
@@ -637,9 +554,9 @@ static void test_a_run_that_is_killed_with_a_step_on_its_way_is_run_again(void *
         struct store_take take = {.letter = &letter, .id = "m1", .envelope = span_of("{\"id\":\"m1\"}")};
         struct reason why = {""};
 
-        redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
+        clean(fixture);
         bury_many(fixture, 0, 3);
-        finish(store);
+        drain(store);
         assert_int_equal(store_dead_find(store, "m1", &letter, PATIENCE_MS, &why), 0);
         store_take_begin(&run, &by);
         store_dead_take(store, &run, &take, 1, ignore_taken, NULL);
@@ -665,7 +582,7 @@ static void *run_replayer(void *context)
     struct replayer *replayer = context;
     struct store *store = open_store(replayer->url);
 
-    finish(store);
+    drain(store);
     replayer->tally = run_on(store, (struct dead_job){.limit = 0}, "", NULL);
     store_close(store);
     return NULL;
@@ -689,7 +606,7 @@ static void test_several_replayers_at_once_replay_no_letter_twice(void **state)
     }
     assert_int_equal(done, 5 * MANY);
     assert_int_equal(ready(fixture), 5 * MANY);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 5 * MANY);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 5 * MANY);
     assert_counted(fixture);
 }
 
@@ -700,7 +617,7 @@ static void test_letters_that_die_meanwhile_are_not_met(void **state)
 
     bury_many(fixture, 100, 300);
     assert_int_equal(run_on(fixture->store, (struct dead_job){.limit = 0}, "", &watching).done, 300);
-    assert_int_equal(ask(fixture, "LLEN", KEY ":dead", NULL), 5);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":dead"), 5);
 }
 
 static void test_a_pace_is_kept(void **state)
@@ -727,9 +644,9 @@ static void test_letters_of_an_older_herald_are_taken_over_once_whatever_is_lost
         struct store *store = open_store(redis_proxy_url(proxy));
         struct reason why = {""};
 
-        redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
+        clean(fixture);
         leave_old_letters(fixture, 350);
-        finish(store);
+        drain(store);
         if (what)
             redis_proxy_lose_reply(proxy);
         else
@@ -737,7 +654,7 @@ static void test_letters_of_an_older_herald_are_taken_over_once_whatever_is_lost
         assert_int_equal(store_dead_adopt(store, PATIENCE_MS, &why), 0);
         assert_true(redis_proxy_has_lost(proxy));
         assert_int_equal(letters(fixture), 350);
-        assert_int_equal(ask(fixture, "LLEN", KEY ":dead", NULL), 0);
+        assert_int_equal(ask(fixture, "LLEN", KEY ":dead"), 0);
         assert_counted(fixture);
         store_close(store);
         redis_proxy_stop(proxy);
@@ -768,9 +685,9 @@ static void test_anything_in_the_old_list_becomes_a_letter_that_can_be_looked_at
     char number[8];
 
     for (size_t i = 0; i < COUNT_OF(items); i++)
-        command(fixture, "LPUSH", KEY ":dead", items[i], NULL);
+        call(fixture, "LPUSH", KEY ":dead", items[i]);
     (void)snprintf(number, sizeof(number), "%zu", COUNT_OF(items));
-    command(fixture, "HSET", KEY ":counts", "dead", number);
+    call(fixture, "HSET", KEY ":counts", "dead", number);
     assert_int_equal(store_dead_adopt(fixture->store, PATIENCE_MS, &why), 0);
     assert_counted(fixture);
     assert_int_equal(store_dead_read_counts(fixture->store, &counts, PATIENCE_MS, &why), 0);
@@ -799,10 +716,10 @@ static void test_a_letter_is_found_by_its_message_and_by_its_ticket(void **state
     assert_string_equal(letter.code, "bad_request__you");
     assert_int_equal(store_dead_find(fixture->store, letter.ticket, &again, PATIENCE_MS, &why), 0);
     assert_string_equal(again.id, "m3");
-    command(fixture, "DEL", KEY ":message:m3", NULL, NULL); /* forgotten (--keep) */
+    call(fixture, "DEL", KEY ":message:m3"); /* forgotten (--keep) */
     assert_int_equal(store_dead_find(fixture->store, "m3", &again, PATIENCE_MS, &why), 0);
     assert_string_equal(again.ticket, letter.ticket);
-    command(fixture, "SET", KEY ":message:m3", "of another kind", NULL);
+    call(fixture, "SET", KEY ":message:m3", "of another kind");
     assert_int_equal(store_dead_find(fixture->store, "m3", &again, PATIENCE_MS, &why), 0);
     assert_string_equal(again.ticket, letter.ticket);
     assert_int_equal(store_dead_find(fixture->store, "m7", &again, PATIENCE_MS, &why), ERR_INVALID);
@@ -858,21 +775,21 @@ static void test_a_key_of_a_wrong_type_loses_no_letter(void **state)
         struct reason why = {""};
         struct dead_job job = {.by = &by, .filter = &filter, .patience_ms = PATIENCE_MS, .origins = ""};
 
-        redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
+        clean(fixture);
         bury_many(fixture, 0, 3);
         (void)snprintf(key, sizeof(key), KEY ":%s", names[i]);
-        if (ask(fixture, "EXISTS", key, NULL) == 1)
-            command(fixture, "RENAME", key, KEY ":saved", NULL);
-        command(fixture, "SET", key, "not what you think", NULL);
+        if (ask(fixture, "EXISTS", key) == 1)
+            call(fixture, "RENAME", key, KEY ":saved");
+        call(fixture, "SET", key, "not what you think");
         assert_int_equal(dead_filter_parse(&filter, "", 0, &why), 0);
         if (dead_job_run(fixture->store, &job, &tally, &why) == 0)
             assert_int_equal(tally.done, 3); /* a message's state, or its campaign's, keeps nobody back */
         else
             assert_int_equal(tally.done, 0);
         dead_filter_clear(&filter);
-        command(fixture, "DEL", key, NULL, NULL);
-        if (ask(fixture, "EXISTS", KEY ":saved", NULL) == 1)
-            command(fixture, "RENAME", KEY ":saved", key, NULL);
+        call(fixture, "DEL", key);
+        if (ask(fixture, "EXISTS", KEY ":saved") == 1)
+            call(fixture, "RENAME", KEY ":saved", key);
         assert_int_equal(letters(fixture) + ready(fixture), 3);
         assert_counted(fixture);
     }
@@ -885,12 +802,12 @@ static void test_who_pauses_a_campaign_is_in_the_audit_when_it_changes_something
     char found[TEXT_MAX];
     int64_t moved;
 
-    command(fixture, "HSET", KEY ":campaign:spring", "accepted", "1");
+    call(fixture, "HSET", KEY ":campaign:spring", "accepted", "1");
     assert_int_equal(store_set_campaign(fixture->store, "spring", STORE_RUNNING, &by, &moved, PATIENCE_MS, &why), 0);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 0);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 0);
     for (int again = 0; again < 2; again++) {
         assert_int_equal(store_set_campaign(fixture->store, "spring", STORE_PAUSED, &by, &moved, PATIENCE_MS, &why), 0);
-        assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 1);
+        assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 1);
     }
     text_of(fixture, "return redis.call('XREVRANGE', '" KEY ":audit', '+', '-', 'COUNT', 1)[1][2][2]", found);
     assert_non_null(
@@ -899,34 +816,33 @@ static void test_who_pauses_a_campaign_is_in_the_audit_when_it_changes_something
         store_set_campaign(fixture->store, "spring", STORE_CANCELLED_FOR_GOOD, &by, &moved, PATIENCE_MS, &why), 0);
     assert_int_equal(store_set_campaign(fixture->store, "spring", STORE_RUNNING, &by, &moved, PATIENCE_MS, &why),
                      ERR_STATE);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 2);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_replayed_message_has_a_new_life_and_keeps_what_happened),
-        TEST(test_letters_that_cannot_be_sent_stay_as_they_are_and_are_named),
-        TEST(test_an_edit_changes_the_envelope_or_nothing),
-        TEST(test_a_patch_leaves_alone_what_is_heralds_own),
-        TEST(test_a_letter_whose_message_was_sent_after_all_is_not_sent_again),
-        TEST(test_the_counters_are_right_after_every_mix),
-        TEST(test_a_filter_takes_the_letters_it_says_and_a_limit_the_oldest),
-        TEST(test_whatever_answer_or_request_is_lost_each_letter_is_replayed_once_and_counted_once),
-        TEST(test_a_run_that_ends_anywhere_is_run_again_and_goes_on),
-        TEST(test_a_run_that_is_killed_with_a_step_on_its_way_is_run_again),
-        TEST(test_several_replayers_at_once_replay_no_letter_twice),
-        TEST(test_letters_that_die_meanwhile_are_not_met),
-        TEST(test_a_pace_is_kept),
-        TEST(test_letters_of_an_older_herald_are_taken_over_once_whatever_is_lost),
-        TEST(test_anything_in_the_old_list_becomes_a_letter_that_can_be_looked_at),
-        TEST(test_a_letter_is_found_by_its_message_and_by_its_ticket),
-        TEST(test_ages_are_in_whole_hours),
-        TEST(test_documents_of_any_size_are_walked_through_within_bounds),
-        TEST(test_a_key_of_a_wrong_type_loses_no_letter),
-        TEST(test_who_pauses_a_campaign_is_in_the_audit_when_it_changes_something),
+        TEST_ON_EMPTY(test_a_replayed_message_has_a_new_life_and_keeps_what_happened),
+        TEST_ON_EMPTY(test_letters_that_cannot_be_sent_stay_as_they_are_and_are_named),
+        TEST_ON_EMPTY(test_an_edit_changes_the_envelope_or_nothing),
+        TEST_ON_EMPTY(test_a_patch_leaves_alone_what_is_heralds_own),
+        TEST_ON_EMPTY(test_a_letter_whose_message_was_sent_after_all_is_not_sent_again),
+        TEST_ON_EMPTY(test_the_counters_are_right_after_every_mix),
+        TEST_ON_EMPTY(test_a_filter_takes_the_letters_it_says_and_a_limit_the_oldest),
+        TEST_ON_EMPTY(test_whatever_answer_or_request_is_lost_each_letter_is_replayed_once_and_counted_once),
+        TEST_ON_EMPTY(test_a_run_that_ends_anywhere_is_run_again_and_goes_on),
+        TEST_ON_EMPTY(test_a_run_that_is_killed_with_a_step_on_its_way_is_run_again),
+        TEST_ON_EMPTY(test_several_replayers_at_once_replay_no_letter_twice),
+        TEST_ON_EMPTY(test_letters_that_die_meanwhile_are_not_met),
+        TEST_ON_EMPTY(test_a_pace_is_kept),
+        TEST_ON_EMPTY(test_letters_of_an_older_herald_are_taken_over_once_whatever_is_lost),
+        TEST_ON_EMPTY(test_anything_in_the_old_list_becomes_a_letter_that_can_be_looked_at),
+        TEST_ON_EMPTY(test_a_letter_is_found_by_its_message_and_by_its_ticket),
+        TEST_ON_EMPTY(test_ages_are_in_whole_hours),
+        TEST_ON_EMPTY(test_documents_of_any_size_are_walked_through_within_bounds),
+        TEST_ON_EMPTY(test_a_key_of_a_wrong_type_loses_no_letter),
+        TEST_ON_EMPTY(test_who_pauses_a_campaign_is_in_the_audit_when_it_changes_something),
     };
 
-    (void)signal(SIGPIPE, SIG_IGN); /* a connection that is cut is an error of its write */
-    return cmocka_run_group_tests_name("dead letters", tests, start_server, stop_server);
+    return run_store_tests("dead letters", tests, COUNT_OF(tests));
 }

@@ -3,84 +3,25 @@
 #include "common/store_poll.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/mem.h"
-#include "tests/lib/redis_server.h"
-#include "tests/unit/unit.h"
+#include "tests/lib/fixture.h"
 
-#define PATIENCE_MS 20000
-#define HOUR_MS     INT64_C(3600000)
-#define KEY         "herald:{t}"
-
-struct fixture {
-    struct redis_server *server;
-    struct store *store;
-    int64_t next; /* ticket */
-};
-
-static int start_server(void **state)
-{
-    struct fixture *fixture = mem_zalloc(1, sizeof(*fixture));
-
-    fixture->server = redis_server_start();
-    *state = fixture;
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_server_stop(fixture->server);
-    free(fixture);
-    return 0;
-}
-
-static int64_t ask(struct fixture *fixture, const char *a, const char *b, const char *c, const char *d, const char *e)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, d, e, NULL);
-    int64_t number = redis_reply_integer(reply);
-
-    if (redis_reply_error(reply))
-        fail_msg("%s %s: %s", a, b, redis_reply_error(reply));
-    redis_reply_free(reply);
-    return number;
-}
+#define HOUR_MS INT64_C(3600000)
 
 static int open_fixture(void **state)
 {
     struct fixture *fixture = *state;
-    struct reason why = {""};
 
-    redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
-    assert_int_equal(store_open(&fixture->store, redis_server_url(fixture->server), "t", &why), 0);
+    (void)open_empty(state);
     store_set_poll_times(fixture->store, &(struct store_poll_times){20, HOUR_MS});
-    (void)ask(fixture, "ZADD", KEY ":workers", "9999999999999", "w1", NULL);
-    (void)ask(fixture, "ZADD", KEY ":workers", "9999999999999", "w2", NULL);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_close(fixture->store);
-    fixture->store = NULL;
+    (void)ask(fixture, "ZADD", KEY ":workers", "9999999999999", "w1");
+    (void)ask(fixture, "ZADD", KEY ":workers", "9999999999999", "w2");
     return 0;
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
-
-static void finish(struct store *store)
-{
-    struct reason why = {""};
-
-    if (store_finish(store, 0, PATIENCE_MS, &why) != 0)
-        fail_msg("%s", why.text);
-}
 
 /* --- short forms --- */
 
@@ -108,9 +49,9 @@ static int send_one(struct fixture *fixture, int number, const char *conversatio
     (void)snprintf(ticket, sizeof(ticket), "t%d", number);
     (void)snprintf(id, sizeof(id), "m%d", number);
     (void)snprintf(provider, sizeof(provider), "p%d", number);
-    (void)ask(fixture, "HSET", KEY ":inflight:w1", ticket, "N{}", NULL);
+    (void)ask(fixture, "HSET", KEY ":inflight:w1", ticket, "N{}");
     store_settle(fixture->store, STORE_SENT, "w1", &item, 1, on_settled, &rc);
-    finish(fixture->store);
+    drain(fixture->store);
     return rc;
 }
 
@@ -130,7 +71,7 @@ static void make_due(struct fixture *fixture)
     static const char script[] =
         "for _, c in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZADD', KEYS[1], 1, c) end return 1";
 
-    (void)ask(fixture, "EVAL", script, "1", KEY ":poll", NULL);
+    (void)ask(fixture, "EVAL", script, "1", KEY ":poll");
 }
 
 struct found {
@@ -154,10 +95,10 @@ static void on_polled(void *context, const struct store_polled *polled)
 static struct store_poll ask_of(struct fixture *fixture, const char *worker, int64_t wanted, struct rate rate)
 {
     struct store_poll ask_for = {
-        .worker = worker, .prefix = "x-", .first = fixture->next, .wanted = wanted, .rate = rate, .margin_ms = 5};
+        .worker = worker, .prefix = "x-", .first = fixture->tickets, .wanted = wanted, .rate = rate, .margin_ms = 5};
 
     ask_for.lease_ms = 60000;
-    fixture->next += wanted;
+    fixture->tickets += wanted;
     return ask_for;
 }
 
@@ -168,7 +109,7 @@ static const struct found *poll_as(struct fixture *fixture, const char *worker, 
 
     found = (struct found){.calls = 0};
     store_poll(fixture->store, &ask_for, on_polled, &found);
-    finish(fixture->store);
+    drain(fixture->store);
     assert_int_equal(found.calls, 1);
     return &found;
 }
@@ -194,12 +135,12 @@ static void end_one(struct fixture *fixture, int64_t ticket, enum store_poll_aga
 
     (void)snprintf(text, sizeof(text), "x-%lld", (long long)ticket);
     store_poll_ends(fixture->store, "w1", &item, 1);
-    finish(fixture->store);
+    drain(fixture->store);
 }
 
 static int64_t card(struct fixture *fixture, const char *key)
 {
-    return ask(fixture, "ZCARD", key, NULL, NULL, NULL);
+    return ask(fixture, "ZCARD", key);
 }
 
 /* --- the way in and out --- */
@@ -221,7 +162,7 @@ static void test_a_sent_message_is_due_after_the_first_interval_and_leaves_with_
     found = poll_any(fixture);
     assert_string_equal(found->texts[0], "c1: p2 ");
     end_one(fixture, found->polled.first, STORE_POLL_LATER, "c1", "p2 ", "p2 ");
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":poll", KEY ":poll:messages", NULL, NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":poll", KEY ":poll:messages"), 0);
     assert_int_equal(poll_any(fixture)->polled.due_in_ms, -1);
 }
 
@@ -275,7 +216,7 @@ static void test_a_message_is_asked_for_at_its_double_age_and_not_beyond_the_age
     make_due(fixture);
     assert_int_equal(poll_any(fixture)->polled.count, 0);
     assert_int_equal(card(fixture, KEY ":poll"), 0);
-    assert_int_equal(ask(fixture, "HGET", KEY ":counts", "unpolled", NULL, NULL), 1);
+    assert_int_equal(ask(fixture, "HGET", KEY ":counts", "unpolled"), 1);
 }
 
 static void test_what_nobody_asks_for_any_more_goes_away_by_itself(void **state)
@@ -283,8 +224,8 @@ static void test_what_nobody_asks_for_any_more_goes_away_by_itself(void **state)
     struct fixture *fixture = *state;
 
     send_in_own_conversations(fixture, 3);
-    assert_in_range(ask(fixture, "PTTL", KEY ":poll", NULL, NULL, NULL), HOUR_MS, 2 * HOUR_MS);
-    assert_in_range(ask(fixture, "PTTL", KEY ":poll:messages", NULL, NULL, NULL), HOUR_MS, 2 * HOUR_MS);
+    assert_in_range(ask(fixture, "PTTL", KEY ":poll"), HOUR_MS, 2 * HOUR_MS);
+    assert_in_range(ask(fixture, "PTTL", KEY ":poll:messages"), HOUR_MS, 2 * HOUR_MS);
 }
 
 static void test_a_conversation_with_more_messages_than_one_question_takes_is_asked_in_turns(void **state)
@@ -321,11 +262,11 @@ static void test_one_conversation_holds_a_bounded_number_of_messages(void **stat
     memset(text, '7', 40);
     for (size_t i = 0; i + 20 < sizeof(text); i += 20)
         (void)snprintf(text + i, 21, "9999999999999 p%04d ", (int)(i / 20) % 10000);
-    redis_reply_free(redis_server_call(fixture->server, "HSET", KEY ":poll:messages", "c1", text, NULL));
-    (void)ask(fixture, "ZADD", KEY ":poll", "1", "c1", NULL);
+    call(fixture, "HSET", KEY ":poll:messages", "c1", text);
+    (void)ask(fixture, "ZADD", KEY ":poll", "1", "c1");
     assert_int_equal(send_one(fixture, 1, "c1"), 0);
-    assert_int_equal(ask(fixture, "HGET", KEY ":counts", "unpolled", NULL, NULL), 1);
-    assert_int_equal(ask(fixture, "HSTRLEN", KEY ":poll:messages", "c1", NULL, NULL), (int64_t)strlen(text));
+    assert_int_equal(ask(fixture, "HGET", KEY ":counts", "unpolled"), 1);
+    assert_int_equal(ask(fixture, "HSTRLEN", KEY ":poll:messages", "c1"), (int64_t)strlen(text));
 }
 
 /* --- grants --- */
@@ -333,7 +274,7 @@ static void test_one_conversation_holds_a_bounded_number_of_messages(void **stat
 static void push(struct fixture *fixture, int count)
 {
     for (int i = 0; i < count; i++)
-        (void)ask(fixture, "LPUSH", KEY ":ready", "{}", NULL, NULL);
+        (void)ask(fixture, "LPUSH", KEY ":ready", "{}");
 }
 
 static void on_reserved(void *context, const struct store_reserved *reserved)
@@ -344,12 +285,12 @@ static void on_reserved(void *context, const struct store_reserved *reserved)
 static struct store_reserved reserve(struct fixture *fixture, int64_t wanted, struct rate rate)
 {
     const struct store_reserve ask_for = {
-        .worker = "w1", .prefix = "r-", .first = fixture->next, .wanted = wanted, .rate = rate, .margin_ms = 5};
+        .worker = "w1", .prefix = "r-", .first = fixture->tickets, .wanted = wanted, .rate = rate, .margin_ms = 5};
     struct store_reserved reserved = {.rc = 1};
 
-    fixture->next += wanted;
+    fixture->tickets += wanted;
     store_reserve(fixture->store, &ask_for, on_reserved, &reserved);
-    finish(fixture->store);
+    drain(fixture->store);
     assert_int_equal(reserved.rc, 0);
     return reserved;
 }
@@ -422,7 +363,7 @@ static void test_while_none_waits_all_but_a_tenth_is_for_questions(void **state)
     assert_true(poll_as(fixture, "w1", 4, rate)->polled.window_ms > 0);
     push(fixture, 5);
     assert_int_equal(reserve(fixture, 5, rate).count, 2);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":poll:claim", NULL, NULL, NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":poll:claim"), 0);
 }
 
 static void test_a_grant_that_was_not_used_goes_back_and_its_question_is_due_at_once(void **state)
@@ -456,7 +397,7 @@ static void test_a_claim_of_a_poller_that_is_gone_ends(void **state)
     push(fixture, 2);
     assert_int_equal(reserve(fixture, 1, rate).count, 1);
     assert_int_equal(poll_as(fixture, "w1", 1, rate)->polled.count, 0); /* full: it claims the next grant, and dies */
-    assert_in_range(ask(fixture, "PTTL", KEY ":poll:claim", NULL, NULL, NULL), 1, 1100);
+    assert_in_range(ask(fixture, "PTTL", KEY ":poll:claim"), 1, 1100);
     while (reserve(fixture, 1, rate).count == 0)
         assert_true(clock_mono_ms() < until_ms);
 }
@@ -472,14 +413,14 @@ static void test_a_pause_of_the_org_and_one_of_asking_hold_questions_and_the_lat
     make_due(fixture);
     push(fixture, 2);
     store_hold_polls(fixture->store, 60000, "not allowed");
-    finish(fixture->store);
+    drain(fixture->store);
     found = poll_any(fixture);
     assert_int_equal(found->polled.count, 0);
     assert_true(found->polled.hold_ms > 50000 && found->polled.is_own_hold);
     assert_int_equal(reserve(fixture, 1, any).count, 1);
-    (void)ask(fixture, "DEL", KEY ":poll:hold", NULL, NULL, NULL);
+    (void)ask(fixture, "DEL", KEY ":poll:hold");
     store_hold(fixture->store, 60000, "too many");
-    finish(fixture->store);
+    drain(fixture->store);
     found = poll_any(fixture);
     assert_true(found->polled.count == 0 && found->polled.hold_ms > 50000 && !found->polled.is_own_hold);
     assert_int_equal(reserve(fixture, 1, any).count, 0);
@@ -491,7 +432,7 @@ static void test_without_a_lease_nothing_is_handed_out(void **state)
 
     send_in_own_conversations(fixture, 1);
     make_due(fixture);
-    (void)ask(fixture, "ZADD", KEY ":workers", "1", "w1", NULL);
+    (void)ask(fixture, "ZADD", KEY ":workers", "1", "w1");
     assert_true(poll_any(fixture)->polled.has_no_lease);
     assert_int_equal(poll_as(fixture, "w2", 1, any)->polled.count, 1);
 }
@@ -504,14 +445,14 @@ static void test_keys_of_a_wrong_type_stop_the_step_before_it_changes_anything(v
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         (void)close_fixture(state);
         (void)open_fixture(state);
-        (void)ask(fixture, "LPUSH", keys[i], "x", NULL, NULL);
+        (void)ask(fixture, "LPUSH", keys[i], "x");
         assert_int_equal(poll_any(fixture)->polled.rc, ERR_STATE);
         if (i < 2) {
             assert_int_equal(send_one(fixture, 1, "c1"), ERR_STATE);
-            assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1", NULL, NULL, NULL), 1);
-            assert_int_equal(ask(fixture, "EXISTS", KEY ":counts", NULL, NULL, NULL), 0);
+            assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1"), 1);
+            assert_int_equal(ask(fixture, "EXISTS", KEY ":counts"), 0);
         }
-        redis_reply_free(redis_server_call(fixture->server, "DEL", keys[i], KEY ":inflight:w1", NULL));
+        call(fixture, "DEL", keys[i], KEY ":inflight:w1");
     }
 }
 
@@ -520,8 +461,8 @@ static void test_what_others_wrote_there_is_no_question_and_goes_away(void **sta
     struct fixture *fixture = *state;
     const struct found *found;
 
-    (void)ask(fixture, "ZADD", KEY ":poll", "1", "../../etc", NULL);
-    (void)ask(fixture, "ZADD", KEY ":poll", "1", "alone", NULL);
+    (void)ask(fixture, "ZADD", KEY ":poll", "1", "../../etc");
+    (void)ask(fixture, "ZADD", KEY ":poll", "1", "alone");
     redis_reply_free(
         redis_server_call(fixture->server, "HSET", KEY ":poll:messages", "../../etc", "9999999999999 p1 ", NULL));
     found = poll_any(fixture);
@@ -535,7 +476,7 @@ static void test_a_clock_of_Redis_that_was_set_back_does_not_keep_questions_wait
     struct fixture *fixture = *state;
 
     assert_int_equal(send_one(fixture, 1, "c1"), 0);
-    (void)ask(fixture, "ZADD", KEY ":poll", "9999999999999", "c1", NULL);
+    (void)ask(fixture, "ZADD", KEY ":poll", "9999999999999", "c1");
     assert_int_equal(poll_any(fixture)->polled.count, 1);
 }
 
@@ -562,5 +503,5 @@ int main(void)
         TEST(test_a_clock_of_Redis_that_was_set_back_does_not_keep_questions_waiting),
     };
 
-    return cmocka_run_group_tests_name("poll", tests, start_server, stop_server);
+    return run_store_tests("poll", tests, COUNT_OF(tests));
 }

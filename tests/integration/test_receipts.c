@@ -2,105 +2,21 @@
  * and each time the same end. And what is known of one message on its way. */
 #include "common/store_receipt.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/mem.h"
-#include "tests/lib/redis_server.h"
-#include "tests/unit/unit.h"
+#include "tests/lib/fixture.h"
 
-#define PATIENCE_MS 20000
-#define HOUR_MS     INT64_C(3600000)
-#define KEY         "herald:{t}"
-#define LOOK_MAX    4096
-#define EVENTS      6
-#define AUDIT       "{\"at\":1,\"what\":\"receipt\"}"
-
-struct fixture {
-    struct redis_server *server;
-    struct store *store;
-};
-
-/* --- one server for all tests, and a store for each --- */
-
-static int start_server(void **state)
-{
-    struct fixture *fixture = mem_zalloc(1, sizeof(*fixture));
-
-    fixture->server = redis_server_start();
-    *state = fixture;
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_server_stop(fixture->server);
-    free(fixture);
-    return 0;
-}
-
-static struct store *open_store(const char *url)
-{
-    struct store *store = NULL;
-    struct reason why = {""};
-
-    assert_int_equal(store_open(&store, url, "t", &why), 0);
-    return store;
-}
-
-static void finish(struct store *store)
-{
-    struct reason why = {""};
-
-    if (store_finish(store, 0, PATIENCE_MS, &why) != 0)
-        fail_msg("%s", why.text);
-}
-
-static void clean(struct fixture *fixture)
-{
-    redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
-}
-
-static int open_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    clean(fixture);
-    fixture->store = open_store(redis_server_url(fixture->server));
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_close(fixture->store);
-    fixture->store = NULL;
-    return 0;
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
-
-static int64_t ask(struct fixture *fixture, const char *a, const char *b, const char *c)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, NULL);
-    int64_t number = redis_reply_integer(reply);
-
-    if (redis_reply_error(reply))
-        fail_msg("%s %s: %s", a, b, redis_reply_error(reply));
-    redis_reply_free(reply);
-    return number;
-}
+#define HOUR_MS  INT64_C(3600000)
+#define LOOK_MAX 4096
+#define EVENTS   6
+#define AUDIT    "{\"at\":1,\"what\":\"receipt\"}"
 
 static void set_field(struct fixture *fixture, const char *key, const char *field, const char *value)
 {
-    redis_reply_free(redis_server_call(fixture->server, "HSET", key, field, value, NULL));
+    call(fixture, "HSET", key, field, value);
 }
 
 /* Everything but times of now and the order of the audit, as lines. Each key must end by itself but those that are
@@ -180,7 +96,7 @@ static const char *record(struct store *store, const struct store_receipt *recei
 
     result = (struct received){.rc = 1};
     store_receipts(store, HOUR_MS, receipts, count, on_received, &result);
-    finish(store);
+    drain(store);
     assert_int_equal(result.calls, 1);
     return result.rc == 0 ? result.answers : result.rc == ERR_STATE ? "refused" : "lost";
 }
@@ -219,7 +135,7 @@ static void settle(struct store *store, enum store_move move, struct store_settl
     int rc = 1;
 
     store_settle(store, move, "w1", &item, 1, on_settled, &rc);
-    finish(store);
+    drain(store);
     assert_int_equal(rc, 0);
 }
 
@@ -248,7 +164,7 @@ static const struct store_message_info *read_message(struct store *store, const 
 
     known = (struct known){.rc = 1};
     store_read_message(store, id, on_message, &known);
-    finish(store);
+    drain(store);
     assert_int_equal(known.calls, 1);
     assert_int_equal(known.rc, 0);
     return &known.info;
@@ -310,7 +226,7 @@ static void run_order(struct fixture *fixture, const int order[EVENTS], int answ
     }
     if (in_batches && answer_at < EVENTS)
         store_receipts(fixture->store, HOUR_MS, &sorted[answer_at], (size_t)(EVENTS - answer_at), on_received, &result);
-    finish(fixture->store);
+    drain(fixture->store);
     assert_int_equal(rc, 0);
     assert_int_equal(result.rc, 0);
     assert_int_equal(strlen(result.answers), EVENTS);
@@ -322,8 +238,8 @@ static void run_order(struct fixture *fixture, const int order[EVENTS], int answ
  * is an entry of its own. So it is compared apart. */
 static void look_without_audit(struct fixture *fixture, bool has_early_opt_out, char out[LOOK_MAX])
 {
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), EVENTS + 1 + has_early_opt_out);
-    (void)ask(fixture, "DEL", KEY ":audit", NULL);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), EVENTS + 1 + has_early_opt_out);
+    (void)ask(fixture, "DEL", KEY ":audit");
     look(fixture, out);
 }
 
@@ -428,7 +344,7 @@ static void test_a_thousand_duplicates_over_many_connections_are_applied_once(vo
     assert_int_equal(repeated, 999);
     assert_int_equal(ask(fixture, "HGET", KEY ":counts", "receipt:delivered"), 1);
     assert_int_equal(ask(fixture, "HGET", KEY ":campaign:spring", "receipt:delivered"), 1);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 2); /* the attempt's and one */
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 2); /* the attempt's and one */
 }
 
 static void test_the_same_state_in_another_event_is_recorded_and_not_counted_again(void **state)
@@ -440,7 +356,7 @@ static void test_the_same_state_in_another_event_is_recorded_and_not_counted_aga
     assert_string_equal(record_one(fixture->store, receipt_of("b", DELIVERY_READ, 60)), "1");
     assert_int_equal(ask(fixture, "HGET", KEY ":counts", "receipt:read"), 1);
     assert_int_equal(read_message(fixture->store, "m1")->reached_at_ms[DELIVERY_READ], 40);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 3);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 3);
 }
 
 static void test_a_message_that_was_sent_twice_is_counted_once_in_each_state(void **state)
@@ -457,7 +373,7 @@ static void test_a_message_that_was_sent_twice_is_counted_once_in_each_state(voi
     assert_string_equal(record_one(fixture->store, first), "1");
     assert_int_equal(ask(fixture, "HGET", KEY ":counts", "receipt:delivered"), 1);
     assert_int_equal(read_message(fixture->store, "m1")->reached_at_ms[DELIVERY_DELIVERED], 30);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":early:p2", NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":early:p2"), 0);
 }
 
 static void test_a_receipt_whose_answer_was_lost_can_be_brought_again(void **state)
@@ -468,7 +384,7 @@ static void test_a_receipt_whose_answer_was_lost_can_be_brought_again(void **sta
     char before[LOOK_MAX], after[LOOK_MAX];
 
     settle(fixture->store, STORE_SENT, sent_of("p1"));
-    finish(store);
+    drain(store);
     redis_proxy_lose_request(proxy);
     assert_string_equal(record_one(store, receipt_of("a", DELIVERY_READ, 40)), "lost");
     assert_int_equal(ask(fixture, "HEXISTS", KEY ":counts", "receipt:read"), 0);
@@ -510,7 +426,7 @@ static void test_an_event_is_remembered_for_its_time_and_not_for_ever(void **sta
     for (;;) {
         result = (struct received){.rc = 1};
         store_receipts(fixture->store, 900, &receipt, 1, on_received, &result);
-        finish(fixture->store);
+        drain(fixture->store);
         until_ms = clock_mono_ms() - start_ms;
         if (until_ms > 0 && result.answers[0] == 'e' && until_ms >= 300)
             break;
@@ -530,12 +446,12 @@ static void test_nothing_of_a_receipt_stays_for_ever(void **state)
     look(fixture, found);
     assert_null(strstr(found, "for ever"));
     /* As long as the event would not be taken again, though messages are kept for a second only. */
-    assert_in_range(ask(fixture, "PTTL", KEY ":early:p1", NULL), HOUR_MS - 60000, HOUR_MS);
+    assert_in_range(ask(fixture, "PTTL", KEY ":early:p1"), HOUR_MS - 60000, HOUR_MS);
     settle(fixture->store, STORE_SENT, sent_of("p1"));
     look(fixture, found);
     assert_null(strstr(found, "for ever"));
-    assert_in_range(ask(fixture, "PTTL", KEY ":link:p1", NULL), 1, 1000);
-    assert_in_range(ask(fixture, "PTTL", KEY ":message:m1", NULL), 1, 1000);
+    assert_in_range(ask(fixture, "PTTL", KEY ":link:p1"), 1, 1000);
+    assert_in_range(ask(fixture, "PTTL", KEY ":message:m1"), 1, 1000);
     assert_in_range(read_message(fixture->store, "m1")->reached_at_ms[DELIVERY_READ], clock_wall_ms() - 60000,
                     clock_wall_ms() + 60000); /* no time given: now */
 }
@@ -567,7 +483,7 @@ static void test_an_opt_out_suppresses_the_person_of_the_event_or_of_the_message
                 assert_int_equal(ask(fixture, "SISMEMBER", KEY ":suppressed", table[i].of_event), 1);
             if (is_early)
                 settle(fixture->store, STORE_SENT, sent);
-            assert_int_equal(ask(fixture, "SCARD", KEY ":suppressed", NULL), table[i].expected ? 1 : 0);
+            assert_int_equal(ask(fixture, "SCARD", KEY ":suppressed"), table[i].expected ? 1 : 0);
             if (table[i].expected)
                 assert_int_equal(ask(fixture, "SISMEMBER", KEY ":suppressed", table[i].expected), 1);
         }
@@ -583,7 +499,7 @@ static void test_any_other_failure_suppresses_nobody(void **state)
     failed.person = span_of("open:ann");
     (void)record_one(fixture->store, failed);
     settle(fixture->store, STORE_SENT, sent_of("p1"));
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":suppressed", NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":suppressed"), 0);
 }
 
 /* --- early ones --- */
@@ -594,7 +510,7 @@ static void test_a_receipt_that_overtook_the_answer_counts_when_the_answer_comes
     const struct store_message_info *info;
 
     assert_string_equal(record_one(fixture->store, receipt_of("a", DELIVERY_DELIVERED, 30)), "e");
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":counts", NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":counts"), 0);
     assert_false(read_message(fixture->store, "m1")->is_known);
     take(fixture);
     settle(fixture->store, STORE_SENT, sent_of("p1"));
@@ -605,7 +521,7 @@ static void test_a_receipt_that_overtook_the_answer_counts_when_the_answer_comes
     assert_int_equal(info->reached_at_ms[DELIVERY_DELIVERED], 30);
     assert_int_equal(info->reached_at_ms[DELIVERY_SENT], 0);
     assert_int_equal(ask(fixture, "HGET", KEY ":counts", "receipt:delivered"), 1);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":early:p1", NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":early:p1"), 0);
     assert_string_equal(record_one(fixture->store, receipt_of("a", DELIVERY_DELIVERED, 30)), "0");
 }
 
@@ -667,7 +583,7 @@ static void test_a_bucket_of_a_wrong_type_refuses_the_batch_whole(void **state)
             put_wrong(fixture, name, true);
         }
         assert_string_equal(record_one(fixture->store, receipt_of("a", DELIVERY_READ, 40)), "refused");
-        assert_int_equal(ask(fixture, "EXISTS", KEY ":early:p1", NULL), 0);
+        assert_int_equal(ask(fixture, "EXISTS", KEY ":early:p1"), 0);
         clean(fixture);
     }
 }
@@ -698,7 +614,7 @@ static void test_a_key_of_one_message_of_a_wrong_type_holds_up_no_other(void **s
                 settle(fixture->store, STORE_SENT, sent_of("p1"));
             assert_int_equal(read_message(fixture->store, "m2")->reached_at_ms[DELIVERY_READ], 40);
             assert_int_equal(ask(fixture, "HGET", KEY ":campaign:autumn", "receipt:read"), 1);
-            assert_int_equal(ask(fixture, "XLEN", KEY ":audit", NULL), 4); /* both attempts', both receipts' */
+            assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 4); /* both attempts', both receipts' */
         }
     }
 }
@@ -711,12 +627,12 @@ static void test_the_audit_entry_of_a_receipt_names_the_message_when_it_is_known
     char found[LOOK_MAX];
 
     settle(fixture->store, STORE_SENT, sent_of("p1"));
-    (void)ask(fixture, "DEL", KEY ":audit", NULL);
+    (void)ask(fixture, "DEL", KEY ":audit");
     (void)record_one(fixture->store, receipt_of("a", DELIVERY_READ, 40));
     look(fixture, found);
     assert_non_null(strstr(found, "audit {\"at\":1,\"what\":\"receipt\",\"id\":\"m1\",\"campaign\":\"spring\"}\n"));
-    (void)ask(fixture, "DEL", KEY ":link:p1", NULL);
-    (void)ask(fixture, "DEL", KEY ":audit", NULL);
+    (void)ask(fixture, "DEL", KEY ":link:p1");
+    (void)ask(fixture, "DEL", KEY ":audit");
     (void)record_one(fixture->store, receipt_of("b", DELIVERY_READ, 40));
     look(fixture, found);
     assert_non_null(strstr(found, "audit " AUDIT "\n"));
@@ -788,9 +704,9 @@ static int check(struct fixture *fixture)
     const struct store_check item = {.ticket = "t0", .id = "m1", .campaign = "spring"};
     int answer = -1;
 
-    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":workers", "99999999999999", "w1", NULL));
+    call(fixture, "ZADD", KEY ":workers", "99999999999999", "w1");
     store_check(fixture->store, &about, &item, 1, on_checked, &answer);
-    finish(fixture->store);
+    drain(fixture->store);
     return answer;
 }
 
@@ -814,10 +730,10 @@ static void test_a_cancelled_message_says_so_wherever_it_was(void **state)
                      0);
     assert_int_equal(moved, 1);
     assert_string_equal(read_message(fixture->store, "m1")->state, "cancelled");
-    assert_in_range(ask(fixture, "PTTL", KEY ":message:m1", NULL), 1, INT64_C(7) * 24 * HOUR_MS);
+    assert_in_range(ask(fixture, "PTTL", KEY ":message:m1"), 1, INT64_C(7) * 24 * HOUR_MS);
 
     accept_message(fixture);
-    (void)ask(fixture, "DEL", KEY ":message:m1", NULL); /* it came without a state: nobody asks for it */
+    (void)ask(fixture, "DEL", KEY ":message:m1"); /* it came without a state: nobody asks for it */
     set_field(fixture, KEY ":campaign:spring", "state", "cancelled");
     assert_int_equal(check(fixture), STORE_CANCELLED);
     assert_false(read_message(fixture->store, "m1")->is_known);
@@ -842,7 +758,7 @@ static void test_the_longest_id_can_be_asked_for_and_a_key_of_a_wrong_type_is_an
     assert_string_equal(read_message(fixture->store, id)->state, "accepted");
     put_wrong(fixture, "message:m1", true);
     store_read_message(fixture->store, "m1", on_message, &known);
-    finish(fixture->store);
+    drain(fixture->store);
     assert_int_equal(known.rc, ERR_STATE);
     assert_false(known.info.is_known);
 }
@@ -867,30 +783,29 @@ static void test_fields_that_nobody_of_ours_wrote_are_cut_to_their_size(void **s
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(test_receipts_in_every_order_before_and_after_the_answer_come_to_the_same_end),
-        TEST(test_of_two_failures_the_earlier_one_gives_the_code_whatever_the_order),
-        TEST(test_a_thousand_duplicates_over_many_connections_are_applied_once),
-        TEST(test_the_same_state_in_another_event_is_recorded_and_not_counted_again),
-        TEST(test_a_message_that_was_sent_twice_is_counted_once_in_each_state),
-        TEST(test_a_receipt_whose_answer_was_lost_can_be_brought_again),
-        TEST(test_the_answer_of_a_send_that_is_recorded_again_applies_nothing_twice),
-        TEST(test_an_event_is_remembered_for_its_time_and_not_for_ever),
-        TEST(test_nothing_of_a_receipt_stays_for_ever),
-        TEST(test_an_opt_out_suppresses_the_person_of_the_event_or_of_the_message),
-        TEST(test_any_other_failure_suppresses_nobody),
-        TEST(test_a_receipt_that_overtook_the_answer_counts_when_the_answer_comes),
-        TEST(test_an_answer_without_an_id_is_nobodys),
-        TEST(test_a_shared_key_of_a_wrong_type_refuses_the_batch_whole_and_it_can_be_brought_again),
-        TEST(test_a_bucket_of_a_wrong_type_refuses_the_batch_whole),
-        TEST(test_a_key_of_one_message_of_a_wrong_type_holds_up_no_other),
-        TEST(test_the_audit_entry_of_a_receipt_names_the_message_when_it_is_known),
-        TEST(test_a_message_is_followed_from_its_acceptance_to_each_end),
-        TEST(test_a_retry_makes_no_state_for_a_message_that_came_without_one),
-        TEST(test_a_cancelled_message_says_so_wherever_it_was),
-        TEST(test_the_longest_id_can_be_asked_for_and_a_key_of_a_wrong_type_is_an_error),
-        TEST(test_fields_that_nobody_of_ours_wrote_are_cut_to_their_size),
+        TEST_ON_EMPTY(test_receipts_in_every_order_before_and_after_the_answer_come_to_the_same_end),
+        TEST_ON_EMPTY(test_of_two_failures_the_earlier_one_gives_the_code_whatever_the_order),
+        TEST_ON_EMPTY(test_a_thousand_duplicates_over_many_connections_are_applied_once),
+        TEST_ON_EMPTY(test_the_same_state_in_another_event_is_recorded_and_not_counted_again),
+        TEST_ON_EMPTY(test_a_message_that_was_sent_twice_is_counted_once_in_each_state),
+        TEST_ON_EMPTY(test_a_receipt_whose_answer_was_lost_can_be_brought_again),
+        TEST_ON_EMPTY(test_the_answer_of_a_send_that_is_recorded_again_applies_nothing_twice),
+        TEST_ON_EMPTY(test_an_event_is_remembered_for_its_time_and_not_for_ever),
+        TEST_ON_EMPTY(test_nothing_of_a_receipt_stays_for_ever),
+        TEST_ON_EMPTY(test_an_opt_out_suppresses_the_person_of_the_event_or_of_the_message),
+        TEST_ON_EMPTY(test_any_other_failure_suppresses_nobody),
+        TEST_ON_EMPTY(test_a_receipt_that_overtook_the_answer_counts_when_the_answer_comes),
+        TEST_ON_EMPTY(test_an_answer_without_an_id_is_nobodys),
+        TEST_ON_EMPTY(test_a_shared_key_of_a_wrong_type_refuses_the_batch_whole_and_it_can_be_brought_again),
+        TEST_ON_EMPTY(test_a_bucket_of_a_wrong_type_refuses_the_batch_whole),
+        TEST_ON_EMPTY(test_a_key_of_one_message_of_a_wrong_type_holds_up_no_other),
+        TEST_ON_EMPTY(test_the_audit_entry_of_a_receipt_names_the_message_when_it_is_known),
+        TEST_ON_EMPTY(test_a_message_is_followed_from_its_acceptance_to_each_end),
+        TEST_ON_EMPTY(test_a_retry_makes_no_state_for_a_message_that_came_without_one),
+        TEST_ON_EMPTY(test_a_cancelled_message_says_so_wherever_it_was),
+        TEST_ON_EMPTY(test_the_longest_id_can_be_asked_for_and_a_key_of_a_wrong_type_is_an_error),
+        TEST_ON_EMPTY(test_fields_that_nobody_of_ours_wrote_are_cut_to_their_size),
     };
 
-    (void)signal(SIGPIPE, SIG_IGN); /* as the programs do */
-    return cmocka_run_group_tests_name("receipts", tests, start_server, stop_server);
+    return run_store_tests("receipts", tests, COUNT_OF(tests));
 }

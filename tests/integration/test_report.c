@@ -329,8 +329,8 @@ static void test_a_message_that_the_reaper_buries_is_reported_with_channel_and_t
     (void)enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, text);
     start_reserve(fixture->store, workers[0], 1, 1, UNLIMITED, 10, &taken);
     drain(fixture->store);
-    (void)ask(fixture, "DEL", KEY ":calm", NULL);
-    redis_reply_free(redis_server_call(fixture->server, "ZADD", KEY ":workers", "1", workers[0], NULL));
+    (void)ask(fixture, "DEL", KEY ":calm");
+    call(fixture, "ZADD", KEY ":workers", "1", workers[0]);
     for (int64_t expected = 1; expected >= 0; expected--) { /* there is nothing left for the second */
         store_reap(fixture->store, 60000, on_reaped_into, &reaped);
         drain(fixture->store);
@@ -501,8 +501,8 @@ static void test_a_settled_letter_is_sent_once_and_the_sum_stays(void **state)
     assert_int_equal(counts.dead, 1);
     assert_int_equal(counts.delivered, 1);
     assert_int_equal(counts.read, 1);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":dead:letters", NULL), 0);
-    assert_int_equal(ask(fixture, "XLEN", KEY ":dead:index", NULL), 0);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":dead:letters"), 0);
+    assert_int_equal(ask(fixture, "XLEN", KEY ":dead:index"), 0);
 }
 
 static void test_a_letter_that_is_gone_or_whose_message_is_another_ones_is_not_settled(void **state)
@@ -544,9 +544,9 @@ static void test_whoever_was_told_of_a_death_is_told_that_it_was_none(void **sta
     letter = letter_of(fixture, message.id);
     for (int i = 0; i < 2; i++)
         assert_int_equal(settle_letter(fixture, &letter, "p"), STORE_LETTER_SETTLED);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs", NULL), 1);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs"), 1);
     hear(fixture, &message, 0, DELIVERY_READ);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs", NULL), 2); /* and of receipts */
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs"), 2); /* and of receipts */
 }
 
 static void test_a_command_gets_grants_of_the_window_and_waits_when_it_is_full(void **state)
@@ -557,7 +557,7 @@ static void test_a_command_gets_grants_of_the_window_and_waits_when_it_is_full(v
 
     for (int i = 0; i < 18; i++) /* a tenth is left for messages that come */
         assert_int_equal(store_take_grant(fixture->store, &rate, 10, PATIENCE_MS, &why), 0);
-    assert_int_equal(ask(fixture, "ZCARD", KEY ":window", NULL), 18);
+    assert_int_equal(ask(fixture, "ZCARD", KEY ":window"), 18);
     assert_int_equal(store_take_grant(fixture->store, &rate, 10, 500, &why), ERR_LIMIT);
     assert_int_equal(store_take_grant(fixture->store, &quick, 10, PATIENCE_MS, &why), 0); /* when they are too old */
     assert_int_equal(store_take_grant(fixture->store, &UNLIMITED, 10, PATIENCE_MS, &why), 0);

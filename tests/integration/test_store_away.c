@@ -17,11 +17,11 @@ static void test_a_flushed_script_is_sent_again_with_its_text(void **state)
         char text[8];
 
         (void)snprintf(text, sizeof(text), "m%d", i);
-        call(fixture, "SCRIPT", "FLUSH", NULL);
+        call(fixture, "SCRIPT", "FLUSH");
         assert_string_equal(enqueue(fixture->store, NULL, PRIORITY_NORMAL, 0, text), "1");
-        call(fixture, "SCRIPT", "FLUSH", NULL);
+        call(fixture, "SCRIPT", "FLUSH");
         assert_string_equal(reserve(fixture->store, "w1", i, 1), text);
-        call(fixture, "SCRIPT", "FLUSH", NULL);
+        call(fixture, "SCRIPT", "FLUSH");
         assert_int_equal(settle(fixture->store, STORE_BURY, "w1", i == 0 ? "t0" : i == 1 ? "t1" : "t2", text), 0);
     }
     assert_sum(fixture, 3);
@@ -86,10 +86,10 @@ static void lose_each_step(struct fixture *fixture, lose_fn lose, bool reply_is_
     drain(store);
     assert_int_equal(taken.calls, 1);
     assert_int_equal(taken.rc, ERR_UNREACHABLE);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1", NULL), reply_is_lost ? 4 : 0);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1"), reply_is_lost ? 4 : 0);
     for (size_t i = 0; i < COUNT_OF(tickets); i++)
         assert_int_equal(settle(store, STORE_RELEASE, "w1", tickets[i], ""), 0);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1", NULL), 0);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1"), 0);
     assert_sum(fixture, 4);
 
     (void)reserve(store, "w1", 0, 4);
@@ -98,7 +98,7 @@ static void lose_each_step(struct fixture *fixture, lose_fn lose, bool reply_is_
         assert_int_equal(settle(store, (enum store_move)move, "w1", tickets[move], tickets[move]), 0);
         assert_true(redis_proxy_has_lost(proxy));
         assert_sum(fixture, 4);
-        assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1", NULL), 3 - move);
+        assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1"), 3 - move);
     }
     assert_int_equal(counted(fixture, "sent"), 1);
     assert_int_equal(counted(fixture, "retries"), 1);
@@ -238,7 +238,7 @@ static void test_outcomes_reported_while_there_is_no_memory_are_recorded_once(vo
     drain(fixture->store);
     for (int move = 0; move < STORE_MOVE_COUNT; move++)
         assert_int_equal(rcs[move], 0);
-    assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1", NULL), 0);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":inflight:w1"), 0);
     assert_sum(fixture, 4);
 }
 

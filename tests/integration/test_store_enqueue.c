@@ -130,9 +130,9 @@ static void test_a_batch_of_every_kind_comes_apart_as_it_was_put_together(void *
     store_enqueue(fixture->store, NULL, messages, COUNT_OF(messages), on_enqueued, &result);
     drain(fixture->store);
     assert_string_equal(result.answers, "000000s");
-    assert_int_equal(ask(fixture, "LLEN", KEY ":ready", NULL), 2);
-    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:high", NULL), 1);
-    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:low", NULL), 1);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":ready"), 2);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:high"), 1);
+    assert_int_equal(ask(fixture, "LLEN", KEY ":ready:low"), 1);
     assert_int_equal(ask(fixture, "ZSCORE", KEY ":delayed", "d1"), later_ms);
     reply = redis_server_call(fixture->server, "LINDEX", KEY ":ready", "0", NULL);
     assert_non_null(redis_reply_text(reply, &len));

@@ -112,7 +112,7 @@ static void test_a_paused_org_hands_out_nothing_and_the_longer_pause_counts(void
     status = read_status(*state);
     assert_string_equal(status->hold_reason, "a long one");
     free(status);
-    call(*state, "DEL", KEY ":hold", NULL);
+    call((struct fixture *)*state, "DEL", KEY ":hold");
     assert_string_equal(reserve(store, "w1", 1, 1), "a");
 }
 
@@ -220,7 +220,7 @@ static void test_two_like_messages_are_both_kept_when_each_is_put_off_under_its_
     one.delay_ms = two.delay_ms = 1000;
     assert_int_equal(settle_item(fixture->store, STORE_DEFER, "w1", &one), 0);
     assert_int_equal(settle_item(fixture->store, STORE_DEFER, "w1", &two), 0);
-    assert_int_equal(ask(fixture, "ZCARD", KEY ":delayed", NULL), 2);
+    assert_int_equal(ask(fixture, "ZCARD", KEY ":delayed"), 2);
     assert_sum(fixture, 2);
 }
 

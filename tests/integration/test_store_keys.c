@@ -31,7 +31,7 @@ static void test_a_key_of_a_wrong_type_loses_no_message_whichever_step_meets_it(
                                     "d1 h1 a");
             (void)snprintf(key, sizeof(key), KEY ":%s", names[i]);
             (void)snprintf(saved, sizeof(saved), KEY ":saved");
-            is_there = ask(fixture, "EXISTS", key, NULL) == 1;
+            is_there = ask(fixture, "EXISTS", key) == 1;
             if (is_there)
                 call(fixture, "RENAME", key, saved);
             call(fixture, "SET", key, "not what you think");
@@ -50,7 +50,7 @@ static void test_a_key_of_a_wrong_type_loses_no_message_whichever_step_meets_it(
             snapshot(fixture, after);
             if (rc != 0)
                 assert_string_equal(before, after); /* refused means: nothing has happened */
-            call(fixture, "DEL", key, NULL);
+            call(fixture, "DEL", key);
             if (is_there)
                 call(fixture, "RENAME", saved, key);
             snapshot(fixture, after_all);

@@ -19,7 +19,7 @@ static void test_a_worker_that_holds_messages_does_not_leave_and_an_empty_one_do
     drain(fixture->store);
     assert_true(ask(fixture, "ZSCORE", KEY ":workers", "w1") > 0);
     assert_int_equal(ask(fixture, "ZSCORE", KEY ":workers", "w2"), -1);
-    assert_int_equal(ask(fixture, "EXISTS", KEY ":worker:w2", NULL), 0);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":worker:w2"), 0);
     assert_sum(fixture, 1);
 }
 
@@ -69,7 +69,7 @@ static void test_a_watch_wakes_on_a_plain_LPUSH_to_its_list_and_leaves_the_messa
         call(fixture, "LPUSH", lists[i], "b");
         pump_until(fixture->store, &calls, 10000);
         assert_int_equal(calls, 1);
-        assert_int_equal(ask(fixture, "LLEN", lists[i], NULL), 2);
+        assert_int_equal(ask(fixture, "LLEN", lists[i]), 2);
         assert_string_equal(reserve(fixture->store, "w1", 10 * i, 9), "a b");
     }
 }
@@ -85,7 +85,7 @@ static void test_a_watch_ends_when_its_time_is_over_or_the_connection_breaks(voi
     calls = 0;
     store_watch(fixture->store, PRIORITY_NORMAL, 60000, note_call, &calls);
     pump_until(fixture->store, &calls, 50);
-    redis_reply_free(redis_server_call(fixture->server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL));
+    call(fixture, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     for (int64_t end = clock_mono_ms() + 10000; calls == 0 && clock_mono_ms() < end;)
         (void)store_pump(fixture->store, NULL);
     assert_int_equal(calls, 1);

@@ -24,7 +24,7 @@ static void hold(struct fixture *fixture, const char *ticket)
     char key[64];
 
     (void)snprintf(key, sizeof(key), KEY ":inflight:%s", workers[0]);
-    redis_reply_free(redis_server_call(fixture->server, "HSET", key, ticket, "N{}", NULL));
+    call(fixture, "HSET", key, ticket, "N{}");
 }
 
 static struct store_settle sent_of(const char *id, const char *provider)
@@ -242,7 +242,7 @@ static void test_what_does_not_fit_is_kept_in_keys_of_its_own(void **state)
         assert_int_equal(hear(fixture, item->provider_id, DELIVERY_DELIVERED, info.at_ms + 100, ""), STORE_APPLIED);
         assert_int_equal(read_info(fixture, item->id).reached_at_ms[DELIVERY_DELIVERED], info.at_ms + 100);
         assert_int_equal(counted(fixture, "receipt:delivered"), 1);
-        assert_int_equal(ask(fixture, "EXISTS", KEY ":message:", NULL), 0);
+        assert_int_equal(ask(fixture, "EXISTS", KEY ":message:"), 0);
     }
 }
 
@@ -436,8 +436,8 @@ static void test_one_that_the_gateway_took_says_when_that_was_and_leaves_its_has
     int64_t at = clock_wall_ms() - 60000;
 
     (void)snprintf(accepted_at, sizeof(accepted_at), "%lld", (long long)at);
-    redis_reply_free(redis_server_call(fixture->server, "HSET", KEY ":message:" ID, "state", "accepted", "accepted_at",
-                                       accepted_at, "campaign", "spring", "attempts", "1", NULL));
+    call(fixture, "HSET", KEY ":message:" ID, "state", "accepted", "accepted_at", accepted_at, "campaign", "spring",
+         "attempts", "1");
     send_one(fixture, ID, PROVIDER);
     assert_kept(fixture, "m1 p1 left0 message0 link0 early0");
     assert_int_equal(read_info(fixture, ID).accepted_at_ms, at);
@@ -451,8 +451,7 @@ static void test_one_that_was_dead_before_keeps_its_hash(void **state)
 {
     struct fixture *fixture = *state;
 
-    redis_reply_free(redis_server_call(fixture->server, "HSET", KEY ":message:" ID, "state", "accepted", "reason", "",
-                                       "letter", "", NULL));
+    call(fixture, "HSET", KEY ":message:" ID, "state", "accepted", "reason", "", "letter", "");
     send_one(fixture, ID, PROVIDER);
     assert_kept(fixture, "m0 p0 left0 message1 link1 early0");
     assert_string_equal(read_info(fixture, ID).state, "sent");
@@ -590,7 +589,7 @@ static void test_all_of_it_expires(void **state)
     send_one(fixture, ID, PROVIDER);
     text_of(fixture, script, "604800000", found);
     assert_string_equal(found, "fine");
-    call(fixture, "FLUSHALL", NULL, NULL);
+    clean(fixture);
     store_set_limits(fixture->store, LIMITS(300));
     send_one(fixture, ID, PROVIDER);
     assert_string_equal(read_info(fixture, ID).state, "sent");
@@ -632,9 +631,8 @@ static void test_messages_of_an_older_herald_go_on(void **state)
     struct fixture *fixture = *state;
     struct store_settle late = sent_of(ID, OTHER);
 
-    redis_reply_free(redis_server_call(fixture->server, "HSET", KEY ":message:" ID, "state", "sent", "at",
-                                       "1700000000000", "campaign", "spring", "attempts", "1", "provider_id", PROVIDER,
-                                       "channel", "sms", "template", "survey", "since", "0", NULL));
+    call(fixture, "HSET", KEY ":message:" ID, "state", "sent", "at", "1700000000000", "campaign", "spring", "attempts",
+         "1", "provider_id", PROVIDER, "channel", "sms", "template", "survey", "since", "0");
     redis_reply_free(
         redis_server_call(fixture->server, "SET", KEY ":link:" PROVIDER, ID "\nspring\n" PERSON, "PX", "60000", NULL));
     send_one(fixture, CONVERSATION, CORRELATION);
@@ -661,7 +659,7 @@ static void test_a_key_of_a_wrong_type_refuses_the_step_or_is_gone_around(void *
     assert_int_equal(settle_item(fixture->store, STORE_SENT, workers[0], &item), ERR_STATE);
     assert_int_equal(counted(fixture, "sent"), 0);
     assert_int_equal(hear(fixture, PROVIDER, DELIVERY_READ, 0, ""), STORE_EARLY);
-    call(fixture, "DEL", KEY ":track", NULL);
+    call(fixture, "DEL", KEY ":track");
     send_item(fixture, &item);
     assert_int_equal(read_info(fixture, ID).delivery, DELIVERY_READ);
     assert_kept(fixture, "m1 p1 left0 message0 link0 early0");

@@ -1,6 +1,5 @@
 #include "tests/lib/store_fixture.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,43 +7,6 @@
 #include "common/mem.h"
 
 const char *const workers[] = {"w1", "w2", "w3"};
-
-/* --- one server for all tests, and a store for each --- */
-
-static int start_server(void **state)
-{
-    struct fixture *fixture = mem_zalloc(1, sizeof(*fixture));
-
-    fixture->server = redis_server_start();
-    *state = fixture;
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    struct fixture *fixture = *state;
-
-    redis_server_stop(fixture->server);
-    free(fixture);
-    return 0;
-}
-
-struct store *open_store(const char *url)
-{
-    struct store *store = NULL;
-    struct reason why = {""};
-
-    assert_int_equal(store_open(&store, url, "t", &why), 0);
-    return store;
-}
-
-void drain(struct store *store)
-{
-    struct reason why = {""};
-
-    if (store_finish(store, 0, PATIENCE_MS, &why) != 0)
-        fail_msg("%s", why.text);
-}
 
 static void ignore_beat(void *context, enum store_beaten beaten)
 {
@@ -63,8 +25,7 @@ int open_fixture(void **state)
 {
     struct fixture *fixture = *state;
 
-    redis_reply_free(redis_server_call(fixture->server, "FLUSHALL", NULL));
-    fixture->store = open_store(redis_server_url(fixture->server));
+    (void)open_empty(state);
     for (size_t i = 0; i < COUNT_OF(workers); i++)
         beat(fixture->store, workers[i], 60000, "");
     drain(fixture->store);
@@ -79,15 +40,6 @@ int open_fixture_again(struct fixture *fixture)
     return open_fixture(&state);
 }
 
-int close_fixture(void **state)
-{
-    struct fixture *fixture = *state;
-
-    store_close(fixture->store);
-    fixture->store = NULL;
-    return 0;
-}
-
 /* --- looking into Redis --- */
 
 void configure(struct fixture *fixture, const char *name, const char *value)
@@ -96,24 +48,6 @@ void configure(struct fixture *fixture, const char *name, const char *value)
 
     assert_null(redis_reply_error(reply));
     redis_reply_free(reply);
-}
-
-void call(struct fixture *fixture, const char *a, const char *b, const char *c)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, NULL);
-
-    if (redis_reply_error(reply))
-        fail_msg("%s: %s", a, redis_reply_error(reply));
-    redis_reply_free(reply);
-}
-
-int64_t ask(struct fixture *fixture, const char *a, const char *b, const char *c)
-{
-    struct redis_reply *reply = redis_server_call(fixture->server, a, b, c, NULL);
-    int64_t number = redis_reply_integer(reply);
-
-    redis_reply_free(reply);
-    return number;
 }
 
 /* All that Redis holds but for the time, as one text that is the same exactly when nothing has changed. */
@@ -338,10 +272,4 @@ int settle(struct store *store, enum store_move move, const char *worker, const 
     const struct store_settle item = item_of(ticket, text);
 
     return settle_item(store, move, worker, &item);
-}
-
-int run_store_tests(const char *name, const struct CMUnitTest *tests, size_t count)
-{
-    (void)signal(SIGPIPE, SIG_IGN); /* as the programs do */
-    return _cmocka_run_group_tests(name, tests, count, start_server, stop_server);
 }

@@ -1,16 +1,11 @@
-/* What the suites of the store share: a server for all tests of a program, an org of three workers for each, a look
- * into Redis, and short forms of the requests. */
+/* What most suites of the store share besides a fixture: an org of three workers, looks into Redis, and short forms of
+ * the requests. */
 #ifndef HERALD_TESTS_STORE_FIXTURE_H
 #define HERALD_TESTS_STORE_FIXTURE_H
 
-#include "common/store.h"
+#include "tests/lib/fixture.h"
 
-#include "tests/lib/redis_server.h"
-#include "tests/unit/unit.h"
-
-#define PATIENCE_MS 20000
-#define KEY         "herald:{t}"
-#define TEXT_MAX    64
+#define TEXT_MAX 64
 #define UNLIMITED                                                                                                      \
     (struct rate)                                                                                                      \
     {                                                                                                                  \
@@ -18,11 +13,6 @@
     }
 
 extern const char *const workers[3]; /* each has a lease of a minute */
-
-struct fixture {
-    struct redis_server *server;
-    struct store *store;
-};
 
 struct enqueued {
     int rc, calls;
@@ -39,22 +29,12 @@ struct taken {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, open_fixture, close_fixture)
 
-/* The whole of a suite's main: `state` of each test is its fixture. */
-int run_store_tests(const char *name, const struct CMUnitTest *tests, size_t count);
-
-struct store *open_store(const char *url);
-/* Until every request has its answer. */
-void drain(struct store *store);
 void beat(struct store *store, const char *worker, int64_t lease_ms, const char *note);
 /* Of TEST: everything in Redis goes away, the workers beat. */
 int open_fixture(void **state);
 int open_fixture_again(struct fixture *fixture);
-int close_fixture(void **state);
 
 void configure(struct fixture *fixture, const char *name, const char *value);
-/* One command, which must not be answered by an error; and one that is answered by a number. */
-void call(struct fixture *fixture, const char *a, const char *b, const char *c);
-int64_t ask(struct fixture *fixture, const char *a, const char *b, const char *c);
 /* All that Redis holds but for the time, as one text that is the same exactly when nothing has changed. */
 void snapshot(struct fixture *fixture, char out[64]);
 
