@@ -31,7 +31,7 @@ const struct json_value *envelope_payload(const struct envelope *envelope)
 void envelope_remove(struct envelope *envelope, const char *name)
 {
     if (!envelope->was_bare)
-        json_view_remove(&envelope->view, json_view_whole(&envelope->view), name);
+        (void)json_view_remove(&envelope->view, json_view_whole(&envelope->view), name);
 }
 
 static int read_version(const struct envelope *envelope, struct refusal *why)
@@ -198,7 +198,7 @@ static void take_redelivered(struct envelope *envelope)
 
     if (value_integer(envelope_get(envelope, "redelivered"), &times) && times > 0 && times < 1000000)
         envelope->progress.redelivered = times;
-    envelope_remove(envelope, "redelivered");
+    envelope->came_marked = json_view_remove(&envelope->view, json_view_whole(&envelope->view), "redelivered");
 }
 
 /* One that is invalid is as good as none: it must not cost the message (Trace Context, section 3.2). */
@@ -303,14 +303,15 @@ static int check_callback(struct span url, const struct callback_rules *rules, s
 
 /* Herald adds to what it carries: the envelope around a bare payload, its own member, the dead letter around both. All
  * of that must still be readable, so what comes in from outside has to leave room for it. */
-static int check_room(struct envelope *envelope, size_t len, struct refusal *why)
+static int check_room(struct envelope *envelope, size_t len, const struct envelope_rules *rules, struct refusal *why)
 {
     if (envelope->view.depth + envelope->was_bare > ENVELOPE_MAX_DEPTH &&
         value_depth(json_view_whole(&envelope->view)) + envelope->was_bare > ENVELOPE_MAX_DEPTH) {
         envelope_clear(envelope); /* the dead letter has the bytes as they came instead */
         return refuse(why, "json_invalid", "", "nesting is deeper than %d", ENVELOPE_MAX_DEPTH);
     }
-    if (len > ENVELOPE_MAX_BYTES && !value_get(envelope_get(envelope, "herald"), "accepted_at"))
+    if (len > ENVELOPE_MAX_BYTES &&
+        (rules->is_from_outside || !value_get(envelope_get(envelope, "herald"), "accepted_at")))
         return refuse(why, "json_invalid", "", "%zu bytes are more than the %zu that one message may have", len,
                       ENVELOPE_MAX_BYTES);
     return 0;
@@ -329,8 +330,9 @@ int envelope_read(struct envelope *ret, const char *data, size_t len, const stru
     take_redelivered(ret);
     ret->was_bare = is_bare_payload(json_view_whole(&ret->view));
     rc = read_id(ret, wall_ms, why);
-    if (check_room(ret, len, why) != 0 || rc != 0 || read_progress(ret, why) != 0 || read_version(ret, why) != 0 ||
-        read_fields(ret, why) != 0 || check_callback(ret->callback_url, rules->callbacks, why) != 0)
+    if (check_room(ret, len, rules, why) != 0 || rc != 0 || read_progress(ret, why) != 0 ||
+        read_version(ret, why) != 0 || read_fields(ret, why) != 0 ||
+        check_callback(ret->callback_url, rules->callbacks, why) != 0)
         return ERR_INVALID;
     return read_content(ret, rules, why);
 }

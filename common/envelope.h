@@ -41,6 +41,7 @@ struct envelope {
     struct json *own;      /* the member `herald` as it will be written; NULL: as it was read; owned */
     char id[ID_SIZE];      /* given when absent */
     bool has_own_id;       /* it came with the message */
+    bool came_marked;      /* with a member `redelivered`, whatever that says: it is Herald's own */
     bool was_bare;         /* it came as a payload alone: its fields are not under /payload */
     char campaign[ENVELOPE_NAME_MAX + 1];
     const struct route *route; /* NULL when the envelope was refused before it was known */
@@ -58,6 +59,7 @@ struct envelope_rules {
     const char *origins;                    /* hosts, comma separated */
     const struct callback_rules *callbacks; /* of a producer, which refuses a callback_url that nobody would call; NULL:
                                                not looked at, since a bad one must not stop a message */
+    bool is_from_outside;                   /* it was with no worker yet, whatever it claims */
 };
 
 /* Reads and checks. Returns 0, or ERR_INVALID with `why`; what could be read is there in both cases (an id always), so

@@ -22,12 +22,13 @@ static const struct json_value *find(const struct json_value *object, struct spa
     return NULL;
 }
 
-void json_view_remove(struct json_view *view, const struct json_value *object, const char *name)
+bool json_view_remove(struct json_view *view, const struct json_value *object, const char *name)
 {
     const struct json_value *member = find(object, span_of(name));
 
     if (member)
         view->values[member - view->values].kind = JSON_ABSENT;
+    return member != NULL;
 }
 
 enum json_kind value_kind(const struct json_value *value)

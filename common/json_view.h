@@ -33,8 +33,8 @@ int json_view_refuse(const char *data, size_t len, struct refusal *why);
 void json_view_clear(struct json_view *view);
 const struct json_value *json_view_whole(const struct json_view *view); /* NULL: nothing was read */
 
-/* Takes a member out of an object of the view. */
-void json_view_remove(struct json_view *view, const struct json_value *object, const char *name);
+/* Takes a member out of an object of the view; whether it was there, null or not. */
+bool json_view_remove(struct json_view *view, const struct json_value *object, const char *name);
 
 /* Questions; what they answer is borrowed from the view, and no NUL follows a text. */
 enum json_kind value_kind(const struct json_value *value);

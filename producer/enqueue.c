@@ -98,7 +98,7 @@ static void take_out_reject_members(struct envelope *envelope)
 
     for (size_t i = 0; i < sizeof(reject_members) / sizeof(reject_members[0]); i++) {
         envelope_remove(envelope, reject_members[i]);
-        json_view_remove(&envelope->view, payload, reject_members[i]);
+        (void)json_view_remove(&envelope->view, payload, reject_members[i]);
     }
 }
 
@@ -134,7 +134,8 @@ static int enqueue(struct run *run, const struct row *row, struct envelope *enve
 
 static int take_line(struct run *run, const char *data, size_t len, size_t number, struct reason *why)
 {
-    const struct envelope_rules rules = {.origins = run->call->settings->origins, .callbacks = &run->callbacks};
+    const struct envelope_rules rules = {
+        .origins = run->call->settings->origins, .callbacks = &run->callbacks, .is_from_outside = true};
     const struct row row = {.line = number, .raw = data, .raw_len = len};
     int64_t now_ms = clock_wall_ms();
     struct envelope envelope;

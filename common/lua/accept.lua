@@ -26,10 +26,9 @@ for i = 12, #ARGV, 9 do
 end
 local waiting = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) + call('ZCARD', key('delayed'))
 local answers, is_full = {}, false
--- What was answered for a key is kept beside the sets of keys, for as long as those.
 local function first_answer(sets, member)
   for _, set in ipairs(sets) do
-    local known = redis.pcall('HGET', set .. ':answers', member)
+    local known = redis.pcall('HGET', answers_of(set), member)
     if type(known) == 'string' then return known end
   end
 end
@@ -45,8 +44,8 @@ local function old_answer(member, print, campaign, id, no)
   if no and not is_in_any(sets, member) then return no end
   if remember(sets, member) then
     call('PEXPIRE', sets[1], sets_ms)
-    redis.pcall('HSET', sets[1] .. ':answers', member, print .. id)
-    redis.pcall('PEXPIRE', sets[1] .. ':answers', sets_ms)
+    redis.pcall('HSET', answers_of(sets[1]), member, print .. id)
+    redis.pcall('PEXPIRE', answers_of(sets[1]), sets_ms)
     return nil
   end
   local known = first_answer(sets, member)

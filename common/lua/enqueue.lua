@@ -76,6 +76,7 @@ else
   put_each()
 end
 call('PEXPIRE', sets[1], sets_ms)
+if campaign ~= '' then redis.pcall('PEXPIRE', answers_of(sets[1]), sets_ms) end
 if accepted > 0 then count('counts', 'accepted', accepted) end
 if accepted > 0 and ARGV[6] ~= '' then
   call('XADD', key('audit'), 'MAXLEN', '~', ARGV[5], '*', 'e', string.sub(ARGV[6], 1, -2) .. ',"count":' .. int(accepted) .. '}')

@@ -133,7 +133,7 @@ static void write_envelope(struct intake *intake, const struct intake_rules *rul
     char ticket[ID_SIZE];
 
     id_new(ticket, now_ms);
-    if (!text.data || envelope_get(envelope, "herald") || envelope->progress.redelivered > 0)
+    if (!text.data || envelope_get(envelope, "herald") || envelope->came_marked)
         write_anew(intake, traceparent, ticket, now_ms);
     else
         write_behind(intake, text, traceparent, ticket, now_ms);
@@ -142,7 +142,8 @@ static void write_envelope(struct intake *intake, const struct intake_rules *rul
 int intake_read(struct intake *ret, const struct intake_rules *rules, size_t index, struct span text, int64_t now_ms,
                 struct refusal *why)
 {
-    const struct envelope_rules envelope_rules = {.origins = rules->origins, .callbacks = rules->callbacks};
+    const struct envelope_rules envelope_rules = {
+        .origins = rules->origins, .callbacks = rules->callbacks, .is_from_outside = true};
     struct envelope *envelope = &ret->envelope;
     bool is_composed;
     int rc;

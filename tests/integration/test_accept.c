@@ -163,9 +163,37 @@ static void test_a_campaign_remembers_for_as_long_as_it_is_told(void **state)
     assert_string_equal(offer_one(fixture, of_campaign("m1", "autumn")), "taken");
     assert_string_equal(offer_one(fixture, of_campaign("m1", "spring")), "once:m1");
     assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring") > 800000000);
-    assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring:answers") > 800000000);
+    assert_true(ask(fixture, "PTTL", KEY ":answers:campaign:spring") > 800000000);
     assert_true(ask(fixture, "PTTL", KEY ":message:m1") <= 60000);
     assert_int_equal(ask(fixture, "HGET", KEY ":campaign:spring", "accepted"), 1);
+}
+
+/* A name may have a colon in it, so what is kept of one campaign must not be named as another one's. */
+static void test_no_name_of_a_campaign_meets_what_is_kept_of_another(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_offer both[] = {of_campaign("m2", "autumn"), of_campaign("m3", "spring:answers")};
+    struct store_offer other = of_campaign("m1", "winter");
+
+    assert_string_equal(offer_one(fixture, of_campaign("m1", "spring")), "taken");
+    assert_string_equal(offer_to(fixture->store, 0, both, 2), "taken taken");
+    assert_string_equal(offer_one(fixture, of_campaign("m4", "winter:answers")), "taken");
+    assert_string_equal(offer_one(fixture, other), "taken");
+    memcpy(other.print, "print--2", STORE_PRINT_SIZE);
+    assert_string_equal(offer_one(fixture, other), "reused");
+}
+
+/* A file that goes into the campaign prolongs its keys: what was answered for them must not be forgotten before. */
+static void test_the_first_answers_of_a_campaign_live_as_long_as_its_keys(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_string_equal(offer_one(fixture, of_campaign("m1", "spring")), "taken");
+    call(fixture, "PEXPIRE", KEY ":answers:campaign:spring", "1000");
+    call(fixture, "PEXPIRE", KEY ":seen:campaign:spring", "1000");
+    assert_int_equal(enqueue(fixture, "spring", of_campaign("m2", "spring")), 1);
+    assert_true(ask(fixture, "PTTL", KEY ":seen:campaign:spring") > 1000);
+    assert_true(ask(fixture, "PTTL", KEY ":answers:campaign:spring") > 1000);
 }
 
 /* --- full --- */
@@ -264,7 +292,7 @@ static void test_a_broken_record_of_one_message_loses_nothing(void **state)
     const struct store_offer batch[] = {of_campaign("m1", "spring"), of_campaign("m2", "spring")};
 
     call(fixture, "SET", KEY ":message:m1", "x");
-    call(fixture, "SET", KEY ":seen:campaign:spring:answers", "x");
+    call(fixture, "SET", KEY ":answers:campaign:spring", "x");
     assert_string_equal(offer_to(fixture->store, 0, batch, 2), "taken taken");
     assert_string_equal(offer_to(fixture->store, 0, batch, 2), "once once");
     assert_int_equal(on_list(fixture), 2);
@@ -346,6 +374,8 @@ int main(void)
         TEST_ON_EMPTY(test_without_a_key_nothing_is_remembered),
         TEST_ON_EMPTY(test_keys_are_shared_with_the_other_way_in),
         TEST_ON_EMPTY(test_a_campaign_remembers_for_as_long_as_it_is_told),
+        TEST_ON_EMPTY(test_no_name_of_a_campaign_meets_what_is_kept_of_another),
+        TEST_ON_EMPTY(test_the_first_answers_of_a_campaign_live_as_long_as_its_keys),
         TEST_ON_EMPTY(test_what_has_no_room_is_not_taken_and_not_remembered),
         TEST_ON_EMPTY(test_all_that_waits_counts_as_backlog),
         TEST_ON_EMPTY(test_a_lost_answer_is_heard_when_it_is_asked_for_again),

@@ -94,6 +94,63 @@ static void a_print_tells_payloads_apart_and_nothing_else(void **state)
     assert_true(memcmp(a.print, c.print, sizeof(a.print)) != 0);
 }
 
+/* As reap.lua marks it: of two members with one name the last counts, which must not be a client's. */
+static void no_member_of_a_clients_own_hides_that_a_message_was_taken_back(void **state)
+{
+    static const char *const texts[] = {
+        PLAIN,
+        MESSAGE("\"redelivered\":false,", PAYLOAD),
+        MESSAGE("\"redelivered\":null,", PAYLOAD),
+        MESSAGE("\"redelivered\":0,", PAYLOAD),
+        MESSAGE("\"redelivered\":7,", PAYLOAD),
+        MESSAGE("\"redelivered\":null,\"redelivered\":\"x\",", PAYLOAD),
+    };
+    const struct intake_rules rules = {.origins = "", .client = "crm"};
+    const struct envelope_rules envelope_rules = {.origins = ""};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct refusal why = {.code = ""};
+        struct intake intake;
+        struct envelope again;
+        struct buf marked;
+
+        buf_init(&marked, JSON_MAX_BYTES);
+        assert_int_equal(intake_read(&intake, &rules, 0, span_of(texts[i]), NOW_MS, &why), 0);
+        buf_text(&marked, "{\"redelivered\":1,");
+        buf_add(&marked, intake.offer.message.envelope.data + 1, intake.offer.message.envelope.len - 1);
+        assert_int_equal(envelope_read(&again, marked.data, marked.len, &envelope_rules, NOW_MS, &why), 0);
+        assert_int_equal(again.progress.redelivered, 1);
+        envelope_clear(&again);
+        intake_clear(&intake);
+        buf_clear(&marked);
+    }
+}
+
+/* What Herald adds on a message's way needs room, which nobody gets by claiming that it has been added already. */
+static void a_forged_acceptance_does_not_make_a_message_larger_than_one_may_be(void **state)
+{
+    const struct intake_rules rules = {.origins = "", .client = "crm"};
+
+    (void)state;
+    for (int is_forged = 0; is_forged < 2; is_forged++) {
+        struct refusal why = {.code = ""};
+        struct intake intake;
+        struct buf text;
+
+        buf_init(&text, JSON_MAX_BYTES);
+        buf_text(&text, is_forged ? "{\"herald\":{\"accepted_at\":1},\"x\":\"" : "{\"x\":\"");
+        while (text.len < ENVELOPE_MAX_BYTES)
+            buf_char(&text, 'x');
+        buf_text(&text, "\",\"payload\":" PAYLOAD ",\"metadata\":{\"consentVerified\":true}}");
+        assert_int_equal(intake_read(&intake, &rules, 0, (struct span){text.data, text.len}, NOW_MS, &why),
+                         ERR_INVALID);
+        assert_string_equal(why.code, "json_invalid");
+        intake_clear(&intake);
+        buf_clear(&text);
+    }
+}
+
 static void a_refusal_points_at_the_field_as_it_was_written(void **state)
 {
     static const struct {
@@ -129,6 +186,8 @@ int main(void)
         cmocka_unit_test(a_key_is_the_messages_own_else_the_requests_else_its_id),
         cmocka_unit_test(no_text_of_a_message_is_the_key_of_a_request),
         cmocka_unit_test(a_print_tells_payloads_apart_and_nothing_else),
+        cmocka_unit_test(no_member_of_a_clients_own_hides_that_a_message_was_taken_back),
+        cmocka_unit_test(a_forged_acceptance_does_not_make_a_message_larger_than_one_may_be),
         cmocka_unit_test(a_refusal_points_at_the_field_as_it_was_written),
     };
 

@@ -10,6 +10,9 @@ local function memory(campaign, dedup_ms, campaign_memory_ms)
   for i = 0, 3 do sets[i + 1] = key('seen:' .. (at - i)) end
   return sets, dedup_ms * 2
 end
+-- Where the first answers for the keys of a set are, which live as long as those. No set may have that name: a campaign's may
+-- have colons in it.
+local function answers_of(set) return key('answers' .. string.sub(set, #key('seen') + 1)) end
 -- 1 for each message whose person has opted out: every `step`-th argument from `first` on, looked up at once, when there is
 -- anybody at all.
 local function opted_out(first, step)
