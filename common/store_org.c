@@ -9,12 +9,13 @@
 static void ignore(struct request *request, const struct redis_reply *reply)
 {
     (void)request;
-    (void)reply; /* a beat or a pause that did not arrive is followed by another */
+    (void)reply; /* what must arrive is sent again without us; a worker that could not say that it leaves loses its
+                    lease */
 }
 
 static void hold(struct store *store, int64_t ms, const char *reason, const char *key, const char *counted_as)
 {
-    struct request *request = request_script(store, SCRIPT_HOLD, false, ignore);
+    struct request *request = request_script(store, SCRIPT_HOLD, true, ignore);
 
     request_number(request, ms);
     request_text(request, reason);
@@ -41,7 +42,7 @@ static void touch(struct store *store, const char *worker, const char *ticket, s
     bool is_another = request && request->argc < TOUCH_ARGUMENTS_MAX;
 
     if (!is_another)
-        request = request_script(store, SCRIPT_TOUCH, false, ignore);
+        request = request_script(store, SCRIPT_TOUCH, true, ignore);
     request_text(request, worker);
     request_text(request, ticket);
     request_bytes(request, sender.data, sender.len);

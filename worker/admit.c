@@ -169,7 +169,7 @@ void admit_look(struct sender *sender)
     size_t count = sender->looking_count;
     struct store_check items[STORE_BATCH_MAX];
     const struct settings *settings = sender->crew->settings;
-    const struct store_look about = {sender->crew->worker_id, settings->sender_rate, sender->grant.margin_ms};
+    const struct store_look about = {sender->crew->worker_id, settings->sender_rate, sender->asked.margin_ms};
 
     if (count == 0)
         return;
@@ -221,7 +221,7 @@ void admit_message(struct sender *sender, int64_t ticket, struct span bytes)
 
     (void)snprintf(slot->ticket, sizeof(slot->ticket), "%s%" PRId64, sender->prefix, ticket);
     slot->granted_ms = sender->asked_at_ms;
-    slot->margin_ms = sender->grant.margin_ms;
-    slot->life_ms = sender->grant.life_ms;
+    slot->margin_ms = sender->asked.margin_ms;
+    slot->life_ms = sender->asked.life_ms;
     consider(sender, slot, bytes);
 }

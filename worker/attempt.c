@@ -58,7 +58,7 @@ static bool is_polled(const struct slot *slot)
 }
 
 static void settle(struct sender *sender, struct slot *slot, const struct verdict *verdict,
-                   const struct attempt_record *record)
+                   const struct attempt_record *record, enum transport transport)
 {
     struct letter letter = {.reason = verdict->reason, .field = "", .at_ms = ending_now_ms(sender), .last = record};
     struct store_settle item;
@@ -85,7 +85,7 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
         ending_bury(sender, slot, &letter, (struct span){NULL, 0}, false);
         break;
     case OUTCOME_RETURNED:
-        ending_release(sender, slot, false);
+        ending_release(sender, slot, transport == TRANSPORT_WITHHELD); /* its grant was not used */
         break;
     }
 }
@@ -142,11 +142,13 @@ static void count_attempt(const struct sender *sender, const struct slot *slot, 
  * request may have arrived, less the time that every request needs. */
 static void move_grant(struct sender *sender, const struct slot *slot, const struct http_result *result)
 {
-    int64_t now_ms = clock_mono_ms(), quick_ms;
+    int64_t now_ms = clock_mono_ms(), quick_ms = 0; /* without an answer nobody knows but that it may have been now */
 
-    if (slot->life_ms == INT64_MAX || result->transport != TRANSPORT_ANSWERED)
+    if (slot->life_ms == INT64_MAX ||
+        (result->transport != TRANSPORT_ANSWERED && result->transport != TRANSPORT_UNKNOWN))
         return;
-    quick_ms = grant_note_answer(&sender->grant, now_ms - slot->left_ms);
+    if (result->transport == TRANSPORT_ANSWERED)
+        quick_ms = grant_note_answer(&sender->grant, now_ms - slot->left_ms);
     if (now_ms - quick_ms - slot->granted_ms > slot->margin_ms)
         sender_touch(sender, slot, quick_ms);
 }
@@ -196,5 +198,5 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
     audit_write(&audit, envelope, &slot->audit);
     count_attempt(sender, slot, result, &verdict);
     log_attempt(slot, &verdict, &record);
-    settle(sender, slot, &verdict, &record);
+    settle(sender, slot, &verdict, &record, result->transport);
 }

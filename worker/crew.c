@@ -221,8 +221,10 @@ bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms)
 
     (void)pthread_mutex_lock(&crew->lock);
     change = (struct breaker_change){crew->breaker.state, crew->breaker.state};
-    /* What was on its way from Redis when we were refused would only be refused, too. */
-    may_start = now_ms >= crew->denied_until_ms && breaker_note_probe(&crew->breaker, id_hash, now_ms, &change);
+    /* What was on its way from Redis when we were refused would only be refused, too, and one finds out when not. */
+    may_start = now_ms >= crew->denied_until_ms && now_ms >= crew->rate_until_ms &&
+                (crew->denials == 0 || crew->active == 0) &&
+                breaker_note_probe(&crew->breaker, id_hash, now_ms, &change);
     if (may_start)
         crew->active++;
     (void)pthread_mutex_unlock(&crew->lock);
@@ -231,8 +233,8 @@ bool crew_note_start(struct crew *crew, uint64_t id_hash, int64_t now_ms)
 }
 
 /* How long the org is paused for what this verdict says. */
-static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
-                            int64_t retry_after_ms)
+static int64_t pause_of_locked(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
+                               int64_t retry_after_ms)
 {
     int64_t pause_ms;
 
@@ -260,6 +262,16 @@ static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const
         break;
     }
     return 0;
+}
+
+static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
+                            int64_t retry_after_ms)
+{
+    int64_t pause_ms = pause_of_locked(crew, end, verdict, retry_after_ms);
+
+    if (verdict->org_action == ORG_PAUSE_RATE && end->now_ms + pause_ms > crew->rate_until_ms)
+        crew->rate_until_ms = end->now_ms + pause_ms;
+    return pause_ms;
 }
 
 static void note_breaker_locked(struct crew *crew, const struct crew_end *end, enum breaker_mark mark,

@@ -63,6 +63,7 @@ struct crew {
     unsigned rate_strikes;   /* 429s without a Retry-After in a row */
     int64_t struck_ms;       /* monotonic; when the last of either was counted */
     int64_t denied_until_ms; /* monotonic; the end of the last of those pauses */
+    int64_t rate_until_ms;   /* monotonic; of the last pause for a 429 */
     size_t active;           /* requests under way in all threads */
 };
 

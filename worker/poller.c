@@ -64,8 +64,8 @@ static void ask(struct poller *poller, int64_t ticket, const struct store_polled
     buf_reset(&question->ids);
     buf_add(&question->ids, asked->ids.data, asked->ids.len);
     question->granted_ms = poller->asked_at_ms;
-    question->margin_ms = poller->grant.margin_ms;
-    question->life_ms = poller->grant.life_ms;
+    question->margin_ms = poller->asked.margin_ms;
+    question->life_ms = poller->asked.life_ms;
     question->started_ms = clock_mono_ms();
     if (atomic_load(&poller->crew->is_stopping)) {
         question_end_unasked(question);
@@ -167,6 +167,7 @@ static void take_more(struct poller *poller)
         return;
     poller->is_asking = true;
     poller->asked_at_ms = now_ms;
+    poller->asked = poller->grant;
     poller->next_ticket += ask_for.wanted;
     store_poll(poller->store, &ask_for, on_polled, poller);
 }

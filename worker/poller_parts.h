@@ -34,7 +34,7 @@ struct poller {
     struct store *store;
     struct http *http;
     struct token_use token;
-    struct grant grant;
+    struct grant grant, asked;        /* as it is now, and as it was when Redis was asked last */
     const struct settings *grant_for; /* the settings it was made for */
     struct question questions[POLLER_REQUESTS_MAX];
     size_t used;

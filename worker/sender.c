@@ -128,6 +128,7 @@ static bool ask_for_more(struct sender *sender, int64_t now_ms)
     if (now_ms >= sender->own_due_ms)
         sender->own_due_ms = INT64_MAX;
     sender->asked_at_ms = now_ms;
+    sender->asked = sender->grant;
     sender->next_ticket += ask.wanted;
     store_reserve(sender->store, &ask, on_reserved, sender);
     return true;

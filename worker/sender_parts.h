@@ -30,9 +30,9 @@ struct sender {
     size_t looks; /* messages whose last look has been asked for and not answered */
 
     int64_t next_ticket;
-    bool is_asking;      /* a reserve is under way */
-    int64_t asked_at_ms; /* monotonic; when the last reserve was asked for */
-    struct grant grant;
+    bool is_asking;            /* a reserve is under way */
+    int64_t asked_at_ms;       /* monotonic; when the last reserve was asked for */
+    struct grant grant, asked; /* as it is now, and as it was at the last reserve: Redis counts those grants by that */
     const struct settings *grant_for; /* the settings it was made for */
     int64_t next_take_ms;             /* not before */
     int64_t own_due_ms;               /* but at this time: a message that we put off falls due; INT64_MAX: none */

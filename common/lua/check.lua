@@ -20,7 +20,7 @@ local function sender_wait(sender, ticket)
   if sender_limit == 0 or sender == '' then return nil end
   local window, place = key('window:' .. sender), key('place:' .. sender)
   local now = now_ms()
-  if used(window, sender_ms, margin_ms, now) < sender_limit then
+  if used(window, sender_ms, now) < sender_limit then
     call('ZADD', window, now + margin_ms, worker .. '/' .. ticket)
     call('PEXPIRE', window, sender_ms + margin_ms + SENDER_KEPT_MS)
     return nil

@@ -22,7 +22,7 @@ local is_cut = false
 if limit > 0 then
   -- A question about statuses that is due is left its small share, see poll.lua.
   local claim = tonumber(redis.pcall('GET', key('poll:claim')) or 0) or 0
-  local free = limit - used(key('window'), window_ms, margin_ms, now) - claim
+  local free = limit - used(key('window'), window_ms, now) - claim
   if free <= 0 then return {wall, 0, until_free(key('window'), window_ms, now, margin_ms), 0, now} end
   is_cut = free < wanted
   wanted = math.min(wanted, free)

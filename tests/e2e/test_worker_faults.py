@@ -170,8 +170,8 @@ def test_TLS_that_does_not_verify_sends_nothing_and_with_the_right_ca_file_it_do
 
 
 @contextlib.contextmanager
-def slow_to_connect(url, seconds):
-    """The address of a proxy that passes nothing for so long after a connection was made."""
+def slow_to_connect(url, seconds, callers=None):
+    """The address of a proxy that passes nothing for so long after a connection was made; `callers` gets who connects."""
     target = urllib.parse.urlsplit(url)
     loop = asyncio.new_event_loop()
     started, address = threading.Event(), []
@@ -184,6 +184,8 @@ def slow_to_connect(url, seconds):
         writer.close()
 
     async def serve(reader, writer):
+        if callers is not None:
+            callers.append(writer.get_extra_info("peername"))
         await asyncio.sleep(seconds)
         up_reader, up_writer = await asyncio.open_connection(target.hostname, target.port)
         await asyncio.gather(copy(reader, up_writer), copy(up_reader, writer))
@@ -226,6 +228,39 @@ def test_a_connection_that_takes_longer_than_its_grant_never_makes_the_window_to
         assert summary["max_in_window"] <= limit, summary
         equal((summary["accepted"], summary["duplicates"]), (total, 0), "accepted, duplicates")
         equal(flow.expect_sum(stand, total)["dead"], 0, "dead")
+
+
+def test_grants_of_requests_that_never_left_are_given_back():
+    """Half a window beyond its margin a request is kept back, two seconds before its grant would leave the window by itself."""
+    total, callers = 10, []
+
+    def grants():
+        return set(stand.redis.call("ZRANGE", flow.KEY + "window", 0, -1))
+
+    with Stand() as stand:
+        cert, key = certificate(stand)
+        sandbox = stand.sandbox("--tls-cert", cert, "--tls-key", key)
+        with slow_to_connect(sandbox.url, 3, callers) as api:
+            push(stand, *messages(total))
+            flags = ("--threads", "1", "--in-flight", str(total), "--ca-file", cert)
+            stand.worker(*flags, env={"HERALD_RATE": f"{total}/5s", "GENESYS_API_URL": api})
+            wait_until(lambda: len(callers) >= total, "a connection for each message")
+            unused = grants()
+            wait_until(lambda: flow.count(stand, "returned") >= total, "all to go back")
+            equal(grants() & unused, set(), "grants that nobody used")
+            equal(len(unused), total, "grants at first")
+
+
+def test_a_grant_without_an_answer_counts_from_the_latest_instant_at_which_its_request_may_have_arrived():
+    with Stand() as stand:
+        sandbox = stand.sandbox()
+        sandbox.script([{"do": "hang", "times": 1}])
+        begun_ms = int(stand.redis.call("TIME")[0]) * 1000
+        push(stand, message(1, on_unknown="hold"))
+        stand.worker("--threads", "1", "--timeout", "3s", env={"HERALD_RATE": "5/60s"})
+        wait_until(lambda: flow.count(stand, "dead") == 1, "the message to be held")
+        _, score = stand.redis.call("ZRANGE", flow.KEY + "window", 0, -1, "WITHSCORES")
+        assert float(score) >= begun_ms + 3000, f"{float(score) - begun_ms} ms after it began"
 
 
 @tap.measures

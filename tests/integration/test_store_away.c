@@ -60,6 +60,33 @@ static struct store *open_behind(struct redis_proxy *proxy)
     return store;
 }
 
+/* A grant that counts too early lets one request too many out, and a pause that others do not hear of many. */
+static void test_a_late_grant_and_a_pause_are_told_though_the_connection_breaks(void **state)
+{
+    struct fixture *fixture = *state;
+    struct redis_proxy *proxy = redis_proxy_start(fixture->server);
+    struct store *store = open_behind(proxy);
+    const struct span nobody = {NULL, 0};
+
+    store_touch(store, "w1", "none", nobody, 0); /* Redis gets to know the scripts */
+    store_hold(store, 1, "none");
+    drain(store);
+    call(fixture, "DEL", KEY ":hold");
+    call(fixture, "ZADD", KEY ":window", "5", "w1/t1");
+    redis_proxy_lose_request(proxy);
+    store_touch(store, "w1", "t1", nobody, 0);
+    drain(store);
+    assert_true(redis_proxy_has_lost(proxy));
+    assert_int_equal(ask(fixture, "ZCOUNT", KEY ":window", "6", "+inf"), 1);
+    redis_proxy_lose_request(proxy);
+    store_hold(store, 60000, "429");
+    drain(store);
+    assert_true(redis_proxy_has_lost(proxy));
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":hold"), 1);
+    store_close(store);
+    redis_proxy_stop(proxy);
+}
+
 typedef void (*lose_fn)(struct redis_proxy *proxy);
 
 static void lose_each_step(struct fixture *fixture, lose_fn lose, bool reply_is_lost)
@@ -247,6 +274,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_a_flushed_script_is_sent_again_with_its_text),
         TEST(test_a_killed_connection_loses_nothing_that_must_arrive),
+        TEST(test_a_late_grant_and_a_pause_are_told_though_the_connection_breaks),
         TEST(test_every_step_whose_reply_is_lost_happens_once_and_a_lost_reserve_is_said),
         TEST(test_every_step_whose_request_is_lost_happens_once_and_a_lost_reserve_is_said),
         TEST(test_without_a_server_the_reason_is_said_after_the_patience),

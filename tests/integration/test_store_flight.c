@@ -70,6 +70,23 @@ static void test_the_window_grants_its_limit_and_says_when_there_is_more(void **
     assert_string_equal(taken->texts, "d e");
 }
 
+/* Each sender has a margin of its own: one with a narrow one must not take the grants of one with a wide one for
+ * leftovers. */
+static void test_a_window_is_full_whatever_the_margins_of_those_who_share_it(void **state)
+{
+    struct store *store = ((struct fixture *)*state)->store;
+    const struct rate rate = {2, 1000};
+    struct taken wide, narrow;
+
+    (void)enqueue(store, NULL, PRIORITY_NORMAL, 0, "a b c d");
+    start_reserve(store, "w1", 0, 2, rate, 10000, &wide);
+    start_reserve(store, "w2", 0, 2, rate, 5, &narrow);
+    drain(store);
+    assert_string_equal(wide.texts, "a b");
+    assert_int_equal(narrow.rc, 0);
+    assert_int_equal(narrow.seen.count, 0);
+}
+
 static void test_a_grant_that_was_not_used_can_be_given_back(void **state)
 {
     struct store *store = ((struct fixture *)*state)->store;
@@ -230,6 +247,7 @@ int main(void)
         TEST(test_due_ones_come_first_then_high_normal_and_low_each_in_order),
         TEST(test_a_plain_LPUSH_by_any_client_is_taken_and_counted_as_accepted_when_it_is_settled),
         TEST(test_the_window_grants_its_limit_and_says_when_there_is_more),
+        TEST(test_a_window_is_full_whatever_the_margins_of_those_who_share_it),
         TEST(test_a_grant_that_was_not_used_can_be_given_back),
         TEST(test_a_paused_org_hands_out_nothing_and_the_longer_pause_counts),
         TEST(test_a_pause_ends_by_itself),

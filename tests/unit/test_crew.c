@@ -99,12 +99,55 @@ static void one_that_rises_by_itself_is_not_called_and_may_sleep_again(void **st
     assert_true(atomic_load(&room->sleepers[1].is_called));
 }
 
+/* What was on its way from Redis when the 429 came belongs to the pause as well, whatever older requests still hear. */
+static void nothing_starts_in_a_pause_that_genesys_asked_for(void **state)
+{
+    struct crew *crew = &((struct bedroom *)*state)->crew;
+    const struct crew_end end = {.id_hash = 1, .started_ms = 900, .now_ms = 1000};
+    struct verdict refused = {.outcome = OUTCOME_RETURNED,
+                              .org_action = ORG_PAUSE_RATE,
+                              .breaker_mark = BREAKER_IGNORE},
+                   sent = {.outcome = OUTCOME_SENT, .org_action = ORG_NONE, .breaker_mark = BREAKER_SUCCESS};
+
+    for (int has_retry_after = 0; has_retry_after < 2; has_retry_after++) {
+        int64_t pause_ms;
+
+        crew->rate_until_ms = crew->struck_ms = 0;
+        for (uint64_t id = 1; id <= 3; id++)
+            assert_true(crew_note_start(crew, id, 950));
+        pause_ms = crew_note_end(crew, &end, &refused, has_retry_after ? 60000 : -1);
+        assert_true(pause_ms > 0);
+        assert_false(crew_note_start(crew, 4, 1000));
+        (void)crew_note_end(crew, &end, &sent, -1); /* it had left before */
+        assert_false(crew_note_start(crew, 5, 1000 + pause_ms - 1));
+        assert_true(crew_note_start(crew, 6, 1000 + pause_ms));
+        (void)crew_note_end(crew, &end, &sent, -1);
+        (void)crew_note_end(crew, &end, &sent, -1);
+    }
+}
+
+static void one_request_finds_out_whether_genesys_still_refuses_us(void **state)
+{
+    struct crew *crew = &((struct bedroom *)*state)->crew;
+    const struct crew_end end = {.id_hash = 1, .started_ms = 1000, .now_ms = 1010};
+    struct verdict sent = {.outcome = OUTCOME_SENT, .org_action = ORG_NONE, .breaker_mark = BREAKER_SUCCESS};
+
+    crew->denials = 1;
+    assert_true(crew_note_start(crew, 1, 1000));
+    assert_false(crew_note_start(crew, 2, 1000));
+    (void)crew_note_end(crew, &end, &sent, -1);
+    assert_true(crew_note_start(crew, 2, 1010));
+    assert_true(crew_note_start(crew, 3, 1010));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_call_is_for_one_and_for_who_fell_asleep_last, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_lists_are_watched_while_somebody_sleeps_and_nobody_is_on_the_way, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(nothing_starts_in_a_pause_that_genesys_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_request_finds_out_whether_genesys_still_refuses_us, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_rises_by_itself_is_not_called_and_may_sleep_again, set_up, tear_down),
     };
 

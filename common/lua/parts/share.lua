@@ -6,9 +6,9 @@ local SHARE = 10 -- one grant of so many
 local function share_span(limit, window_ms) return window_ms * math.max(1, math.ceil(SHARE / limit)) end
 -- How many of `most` there are; when none, how long to wait.
 local function share_of(most, limit, window_ms, margin_ms, now)
-  local free = limit - used(key('window'), window_ms, margin_ms, now)
+  local free = limit - used(key('window'), window_ms, now)
   local span_ms, share = share_span(limit, window_ms), math.max(1, math.floor(limit / SHARE))
-  share = share - used(key('poll:window'), span_ms, margin_ms, now)
+  share = share - used(key('poll:window'), span_ms, now)
   local is_waited_for = call('LLEN', key('ready:high')) + call('LLEN', key('ready')) + call('LLEN', key('ready:low')) +
     call('ZCOUNT', key('delayed'), '-inf', wall_ms()) > 0
   local may = is_waited_for and math.min(free, share) or free - math.floor(limit / SHARE)
@@ -25,5 +25,5 @@ end
 local function take_share(member, limit, window_ms, margin_ms, now)
   for _, name in ipairs({'window', 'poll:window'}) do call('ZADD', key(name), int(now + margin_ms), member) end
   call('PEXPIRE', key('window'), WINDOW_KEPT_MS)
-  call('PEXPIRE', key('poll:window'), share_span(limit, window_ms) + margin_ms + 1000)
+  call('PEXPIRE', key('poll:window'), share_span(limit, window_ms) + MARGIN_WIDEST_MS + 1000)
 end

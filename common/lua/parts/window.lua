@@ -2,9 +2,12 @@
 -- The org's window holds `limit` grants at most, and must outlive any jump of Redis' clock.
 local WINDOW_KEPT_MS = 400 * 24 * 3600 * 1000
 -- Grants of a window that count now: the others are forgotten.
-local function used(window, window_ms, margin_ms, now)
+-- Whoever takes grants has a margin of its own, and this is the widest (MARGIN_WIDE_MS of worker/grant.c): what lies further ahead
+-- is of a time when `clock` was another one.
+local MARGIN_WIDEST_MS = 10000
+local function used(window, window_ms, now)
   call('ZREMRANGEBYSCORE', window, '-inf', now - window_ms - 1)
-  call('ZREMRANGEBYSCORE', window, now + window_ms + margin_ms, '+inf') -- `clock` was lost
+  call('ZREMRANGEBYSCORE', window, now + window_ms + MARGIN_WIDEST_MS, '+inf')
   return call('ZCARD', window)
 end
 -- How long until the oldest grant of a window leaves it; `otherwise` when there is none.
