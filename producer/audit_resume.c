@@ -43,15 +43,40 @@ static int refuse_damage(const struct audit_files *files, const char *name, stru
     return ERR_STATE;
 }
 
+/* The first line of all files, if it is the first of its chain. */
+static int find_begin(struct audit_files *files, struct store_audit_id *ret, struct reason *why)
+{
+    struct reason ignored;
+    struct audit_link link;
+    bool is_new;
+
+    for (size_t i = 0; i < files->name_count; i++) {
+        struct audit_lines *lines;
+        struct audit_line line;
+        int rc = audit_files_open_name(files, files->names[i], &is_new, why);
+
+        if (rc != 0)
+            return rc;
+        lines = audit_lines_open(files->fd, 0);
+        rc = audit_lines_next(lines, &line, why);
+        if (rc == 1 && line.has_end && audit_chain_read(line.text, &link, &ignored) == 0 && link.seq == 1)
+            *ret = link.id;
+        audit_lines_close(lines);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    return 0;
+}
+
 /* Redis knows of no line. The last file with a line tells; all of it must be right. */
 static int resume_by_files(struct audit_files *files, struct audit_resumed *ret, struct reason *why)
 {
     struct audit_check check;
     bool is_new;
+    int rc = find_begin(files, &ret->begin, why);
 
-    for (size_t i = files->name_count; i-- > 0;) {
+    for (size_t i = files->name_count; rc == 0 && i-- > 0;) {
         int64_t good = 0, torn;
-        int rc;
 
         audit_check_init(&check, NULL);
         rc = audit_files_open_name(files, files->names[i], &is_new, why);
@@ -73,7 +98,7 @@ static int resume_by_files(struct audit_files *files, struct audit_resumed *ret,
             return 0;
         }
     }
-    return 0;
+    return rc;
 }
 
 static int refuse_mark(const struct audit_files *files, const struct store_audit_mark *mark, struct reason *why)

@@ -292,7 +292,8 @@ def test_each_crash_between_the_disk_and_redis_is_made_good():
                                  "id", line["stream_id"], "sha256", line["sha256"], "file", file.name, "size", ends[acknowledged - 1])
                 stand.redis.call("XTRIM", STREAM, "MINID", f"{NOON + acknowledged}-0")
             else:
-                stand.redis.call("HSET", KEY + "audit:export", "owner", "x", "until", 0, "place", "elsewhere")
+                stand.redis.call("HSET", KEY + "audit:export", "owner", "x", "until", 0, "place", "elsewhere", "seq", 0, "id", "",
+                                 "sha256", START, "file", "", "size", 0, "lost", 0, "base", 0, "base_lost", 0)
             file.write_bytes(whole[:kept] + junk)
             export(stand)
             assert file.read_bytes() == whole, f"after a crash at byte {kept} with {junk!r}, {acknowledged} acknowledged"
@@ -400,14 +401,50 @@ def test_another_organisation_or_another_redis_is_not_mixed_in():
         assert "holds the audit of the organisation default" in other.err, other.err
         stand.redis.call("FLUSHALL")
         add(stand, 1, ms=NOON - 1000)
-        lost = export(stand, to=folder(stand) / "all.jsonl", status=1)
-        assert "older than the last line" in lost.err, lost.err
+        for start in ("first", "second", "third"):
+            lost = export(stand, to=folder(stand) / "all.jsonl", status=1)
+            assert "older than the last line" in lost.err, lost.err
+            equal(waiting(stand), 1, f"kept at the {start} start")
+        export(stand, to=folder(stand, "new"))
+        equal((len(lines_of(exported(stand, "new"))), waiting(stand)), (1, 0), "lines of a new chain, and left in Redis")
         stand.redis.call("FLUSHALL")
         add(stand, 2, ms=NOON + 1000)
         export(stand, to=folder(stand) / "all.jsonl")
         found = lines_of(exported(stand))
         equal([(line["seq"], line.get("lost")) for line in found], [(number, None) for number in range(1, 6)], "goes on")
         equal(stand.status()["audit"]["cut"], 0, "cut")
+
+
+def test_files_of_another_redis_are_refused_after_an_export_without_entries_too():
+    """It noted that it has exported nothing: then no line of any file can be its own, but for a first batch that it never heard of."""
+    with Stand() as stand:
+        add(stand, 10)
+        export(stand)
+        stand.redis.call("FLUSHALL")
+        export(stand, to=folder(stand, "new"))
+        add(stand, 5, ms=NOON - 1000)
+        for start in ("first", "second"):
+            refused = export(stand, status=1)
+            assert "older than the last line" in refused.err, refused.err
+            equal(waiting(stand), 5, f"kept at the {start} start")
+        stand.redis.call("DEL", STREAM)
+        add(stand, 5, ms=NOON + 1000)
+        export(stand)
+        equal((len(lines_of(exported(stand))), waiting(stand)), (15, 0), "lines when all entries are newer, and left in Redis")
+
+
+def test_what_is_cut_off_is_counted_after_a_start_that_ended_early():
+    """Files of an older Redis, and a start of the export that was killed before it could note how far they go."""
+    with Stand() as stand:
+        add(stand, 10)
+        export(stand)
+        stand.redis.call("FLUSHALL")
+        stand.redis.call("HSET", KEY + "audit:export", "owner", "x", "until", 0, "place", "elsewhere", "from", "")
+        add(stand, 20, ms=NOON + 1000)
+        stand.redis.call("XTRIM", STREAM, "MAXLEN", 13)
+        export(stand)
+        equal([line.get("lost") for line in lines_of(exported(stand))], [None] * 10 + [7] * 13, "told in the lines")
+        equal(stand.status()["audit"]["cut"], 7, "cut")
 
 
 def test_what_is_no_entry_is_kept_and_does_not_break_the_chain():
