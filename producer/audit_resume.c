@@ -111,12 +111,16 @@ static int refuse_mark(const struct audit_files *files, const struct store_audit
     return ERR_STATE;
 }
 
-/* Whether the open file holds as much as Redis says, and a line ends there. */
+/* Whether the open file holds as much as Redis says, and the line of the mark ends there: a file of another place has
+ * the same name, and what follows there was not written behind this line. */
 static bool holds_mark(const struct audit_files *files, const struct store_audit_mark *mark)
 {
-    char end = '\0';
+    char expected[AUDIT_END_LEN], end[AUDIT_END_LEN];
 
-    return mark->size > 0 && files->size >= mark->size && pread(files->fd, &end, 1, mark->size - 1) == 1 && end == '\n';
+    audit_chain_end(mark->sha256, expected);
+    return mark->size > (int64_t)sizeof(end) && files->size >= mark->size &&
+           pread(files->fd, end, sizeof(end), mark->size - (int64_t)sizeof(end)) == (ssize_t)sizeof(end) &&
+           memcmp(end, expected, sizeof(end)) == 0;
 }
 
 /* What is not good of the files: of one its end, and those behind it. */

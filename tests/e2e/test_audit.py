@@ -392,6 +392,27 @@ def test_an_export_that_moves_goes_on_with_the_chain():
         equal(waiting(stand), 1, "kept in Redis")
 
 
+def test_a_folder_that_the_export_left_is_not_gone_on_with():
+    """Its file has the name of the one that Redis knows, and a line of it happens to end where that one ends."""
+    with Stand() as stand:
+        for name, first, count in (("z", 1, 9), ("a", 10, 10), ("b", 20, 5)):
+            add(stand, count, ms=NOON + first, first=first)
+            export(stand, to=folder(stand, name))
+        [left], [known] = exported(stand, "a"), exported(stand, "b")
+        before, end = left.read_bytes(), size(folder(stand, "b"))
+        assert left.name == known.name and len(before) > end and before[end - 1] == ord("\n"), "no line ends there"
+        add(stand, 1, ms=NOON + 100)
+        refused = export(stand, to=folder(stand, "a"), status=1)
+        assert "does not hold what Redis says was exported" in refused.err, refused.err
+        assert left.read_bytes() == before, "the file was changed"
+        equal(waiting(stand), 1, "kept in Redis")
+        left.write_bytes(before[:40])
+        export(stand, to=folder(stand, "a"), status=1)
+        equal(left.read_bytes(), before[:40], "a file that is shorter than a line's end")
+        export(stand, to=folder(stand, "b"))
+        equal(len(lines_of(exported(stand, "b"))), 6, "lines where the export is")
+
+
 def test_another_organisation_or_another_redis_is_not_mixed_in():
     with Stand() as stand:
         add(stand, 3)
