@@ -82,6 +82,15 @@ static void add_unsigned(struct buf *out, uint64_t number)
     buf_add(out, digits + at, sizeof(digits) - at);
 }
 
+void audit_chain_begin(uint64_t seq, const char *prev, struct buf *out)
+{
+    buf_text(out, "{\"seq\":");
+    add_unsigned(out, seq);
+    buf_text(out, ",\"prev\":\"");
+    buf_add(out, prev, HASH_LEN);
+    buf_char(out, '"');
+}
+
 void audit_chain_write(struct audit_link *link, const struct store_audit_entry *entry, struct buf *out)
 {
     size_t begin = out->len;
@@ -90,11 +99,8 @@ void audit_chain_write(struct audit_link *link, const struct store_audit_entry *
     memcpy(link->prev, link->sha256, sizeof(link->prev));
     link->seq++;
     link->id = entry->id;
-    buf_text(out, "{\"seq\":");
-    add_unsigned(out, link->seq);
-    buf_text(out, ",\"prev\":\"");
-    buf_add(out, link->prev, HASH_LEN);
-    buf_text(out, "\",\"stream_id\":\"");
+    audit_chain_begin(link->seq, link->prev, out);
+    buf_text(out, ",\"stream_id\":\"");
     add_unsigned(out, entry->id.ms);
     buf_char(out, '-');
     add_unsigned(out, entry->id.seq);

@@ -35,6 +35,8 @@ void audit_chain_write(struct audit_link *link, const struct store_audit_entry *
 /* Of a line without its line break. ERR_INVALID with why (without the line's content): it is none, or was changed. */
 int audit_chain_read(struct span line, struct audit_link *ret, struct reason *why);
 
+/* Adds what a line of this number begins with, up to `prev`, the hash of the line before. */
+void audit_chain_begin(uint64_t seq, const char *prev, struct buf *out);
 /* What a line with this hash ends with, its line break too; not terminated. */
 void audit_chain_end(const char *sha256, char out[AUDIT_END_LEN]);
 

@@ -200,8 +200,11 @@ static void ask(struct audit_exporter *exporter)
 
 static void acknowledge(struct audit_exporter *exporter, const struct audit_link *link, bool is_new)
 {
-    struct store_audit_mark mark = {.seq = link->seq, .id = link->id, .lost = link->lost};
+    struct store_audit_mark mark = exporter->claimed.mark; /* the end stays where it is until a line is written here */
 
+    mark.seq = link->seq;
+    mark.id = link->id;
+    mark.lost = link->lost;
     memcpy(mark.sha256, link->sha256, sizeof(mark.sha256));
     audit_files_mark(exporter->files, &mark);
     exporter->acking = *link;
@@ -273,7 +276,7 @@ static int resume(struct audit_exporter *exporter, struct reason *why)
     if (resumed.cut > 0)
         (void)fprintf(stderr, "a torn end of %" PRId64 " bytes was cut off; what it was of is exported again\n",
                       resumed.cut);
-    if (claimed->mark.seq > 0 && !resumed.has_files)
+    if (claimed->mark.seq > 0 && !resumed.has_lines)
         (void)fprintf(stderr, "the chain goes on behind line %" PRIu64 ", which was exported elsewhere\n",
                       claimed->mark.seq);
     acknowledge(exporter, &resumed.link, is_new);

@@ -392,6 +392,61 @@ def test_an_export_that_moves_goes_on_with_the_chain():
         equal(waiting(stand), 1, "kept in Redis")
 
 
+def test_an_export_to_a_wrong_folder_with_nothing_to_write_does_not_move_it():
+    with Stand() as stand:
+        add(stand, 3)
+        export(stand)
+        for _ in range(2):
+            assert "goes on behind line 3" in export(stand, to=folder(stand, "wrong")).err
+        equal(exported(stand, "wrong"), [], "files there")
+        add(stand, 2, ms=NOON + 100, first=3)
+        equal(export(stand).json["exported"], 2, "exported where it was before")
+        equal([line["entry"]["id"] for line in lines_of(exported(stand))], [f"m{number}" for number in range(5)], "entries")
+        verify(stand, flags=("--from", "start", "--until", "redis"))
+
+
+def test_a_crash_in_a_new_folder_before_redis_heard_of_it_is_made_good():
+    """What is there then is the beginning of what follows the mark, or is torn, or there is a file and nothing in it."""
+    with Stand() as stand:
+        add(stand, 3)
+        export(stand)
+        add(stand, 2, ms=NOON + DAY, first=3)
+        add(stand, 1, ms=NOON + 2 * DAY, first=5)
+        known, stream = (stand.redis.call("DUMP", key) for key in (KEY + "audit:export", STREAM))
+        export(stand, to=folder(stand, "new"))
+        first, last = exported(stand, "new")
+        whole, end = first.read_bytes(), first.read_bytes().index(b"\n") + 1
+        other = lines_of(exported(stand))[-1]["prev"].encode()
+
+        def start_after_crash(*contents, status=0):
+            for key, dump in ((KEY + "audit:export", known), (STREAM, stream)):
+                stand.redis.call("RESTORE", key, 0, dump, "REPLACE")
+            for file, data in zip((first, last), contents + (None,)):
+                file.unlink(missing_ok=True)
+                if data is not None:
+                    file.write_bytes(data)
+            return export(stand, to=folder(stand, "new"), status=status)
+
+        for contents in ((whole,), (whole[:end],), (whole[:end] + b"\0" * 4096,), (whole[:end + 7],), (whole[:end - 1],), (whole[:50],),
+                         (b"",), (b"", b""), (whole, b""), (whole, last.read_bytes()), (whole, b"torn")):
+            start_after_crash(*contents)
+            equal([line["entry"]["id"] for line in lines_of([*exported(stand), *exported(stand, "new")])],
+                  [f"m{number}" for number in range(6)], f"entries, each once, after {contents}")
+            equal(waiting(stand), 0, "left in Redis")
+        for data in (b"\0" * 100, whole.replace(whole[17:81], other, 1), b'{"seq":4,"prev":"' + other, b"mine\n"):
+            refused = start_after_crash(data, status=1)
+            assert "does not hold what Redis says was exported" in refused.err, refused.err
+            equal((first.read_bytes(), waiting(stand)), (data, 3), "file, and kept in Redis")
+        assert "goes on behind line 3" in start_after_crash(b"").err, "not told that the lines before are elsewhere"
+        stand.redis.call("RESTORE", KEY + "audit:export", 0, known, "REPLACE")
+        for file in (first, last):
+            file.write_bytes(b"")
+        export(stand, to=folder(stand, "new"))
+        add(stand, 1, ms=NOON + 3 * DAY, first=6)
+        export(stand)
+        equal([line["entry"]["id"] for line in lines_of(exported(stand))], ["m0", "m1", "m2", "m6"], "the old folder is not left by that")
+
+
 def test_a_folder_that_the_export_left_is_not_gone_on_with():
     """Its file has the name of the one that Redis knows, and a line of it happens to end where that one ends."""
     with Stand() as stand:
