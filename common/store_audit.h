@@ -37,7 +37,7 @@ struct store_audit_exporter {
 
 struct store_audit_claimed {
     int rc;                               /* 0, ERR_STATE (Redis refused) or ERR_UNREACHABLE */
-    bool is_ours, was_known;              /* known: this Redis has heard of an export before */
+    bool is_ours, was_known;              /* known: something was acknowledged here, if only seq 0 */
     int64_t left_ms;                      /* not ours: how long the other one's lease still is, */
     char place[STORE_AUDIT_PLACE_SIZE];   /* and where it writes */
     struct store_audit_mark mark;         /* what this Redis knows of the export */

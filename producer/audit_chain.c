@@ -82,18 +82,25 @@ static void add_unsigned(struct buf *out, uint64_t number)
     buf_add(out, digits + at, sizeof(digits) - at);
 }
 
+void audit_chain_begin(uint64_t seq, const char *prev, struct buf *out)
+{
+    buf_text(out, "{\"seq\":");
+    add_unsigned(out, seq);
+    buf_text(out, ",\"prev\":\"");
+    buf_add(out, prev, HASH_LEN);
+    buf_char(out, '"');
+}
+
 void audit_chain_write(struct audit_link *link, const struct store_audit_entry *entry, struct buf *out)
 {
     size_t begin = out->len;
+    char end[AUDIT_END_LEN];
 
     memcpy(link->prev, link->sha256, sizeof(link->prev));
     link->seq++;
     link->id = entry->id;
-    buf_text(out, "{\"seq\":");
-    add_unsigned(out, link->seq);
-    buf_text(out, ",\"prev\":\"");
-    buf_add(out, link->prev, HASH_LEN);
-    buf_text(out, "\",\"stream_id\":\"");
+    audit_chain_begin(link->seq, link->prev, out);
+    buf_text(out, ",\"stream_id\":\"");
     add_unsigned(out, entry->id.ms);
     buf_char(out, '-');
     add_unsigned(out, entry->id.seq);
@@ -114,9 +121,15 @@ void audit_chain_write(struct audit_link *link, const struct store_audit_entry *
     if (out->overflow)
         return;
     digest_sha256_hex(out->data + begin, out->len - begin, link->sha256);
-    buf_text(out, TAIL);
-    buf_add(out, link->sha256, HASH_LEN);
-    buf_text(out, "\"}\n");
+    audit_chain_end(link->sha256, end);
+    buf_add(out, end, sizeof(end));
+}
+
+void audit_chain_end(const char *sha256, char out[AUDIT_END_LEN])
+{
+    memcpy(out, TAIL, sizeof(TAIL) - 1);
+    memcpy(out + sizeof(TAIL) - 1, sha256, HASH_LEN);
+    memcpy(out + TAIL_LEN - 2, "\"}\n", AUDIT_END_LEN - (TAIL_LEN - 2));
 }
 
 /* --- reading --- */

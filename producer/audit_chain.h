@@ -15,6 +15,7 @@
 #include "common/store_audit.h"
 
 #define AUDIT_LINE_MAX ((size_t)8 << 20) /* bytes with the line break; nothing longer is written */
+#define AUDIT_END_LEN  (sizeof(",\"sha256\":\"\"}\n") - 1 + DIGEST_HEX_SIZE - 1)
 #define AUDIT_START    "0000000000000000000000000000000000000000000000000000000000000000"
 
 struct audit_link {
@@ -33,6 +34,11 @@ void audit_chain_write(struct audit_link *link, const struct store_audit_entry *
 
 /* Of a line without its line break. ERR_INVALID with why (without the line's content): it is none, or was changed. */
 int audit_chain_read(struct span line, struct audit_link *ret, struct reason *why);
+
+/* Adds what a line of this number begins with, up to `prev`, the hash of the line before. */
+void audit_chain_begin(uint64_t seq, const char *prev, struct buf *out);
+/* What a line with this hash ends with, its line break too; not terminated. */
+void audit_chain_end(const char *sha256, char out[AUDIT_END_LEN]);
 
 /* That text is a hash as it stands in a line: 64 lower-case hex digits. */
 bool audit_is_hash(const char *text, size_t len);

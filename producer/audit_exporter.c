@@ -200,8 +200,11 @@ static void ask(struct audit_exporter *exporter)
 
 static void acknowledge(struct audit_exporter *exporter, const struct audit_link *link, bool is_new)
 {
-    struct store_audit_mark mark = {.seq = link->seq, .id = link->id, .lost = link->lost};
+    struct store_audit_mark mark = exporter->claimed.mark; /* the end stays where it is until a line is written here */
 
+    mark.seq = link->seq;
+    mark.id = link->id;
+    mark.lost = link->lost;
     memcpy(mark.sha256, link->sha256, sizeof(mark.sha256));
     audit_files_mark(exporter->files, &mark);
     exporter->acking = *link;
@@ -232,17 +235,25 @@ static int claim(struct audit_exporter *exporter, struct reason *why)
     return ERR_STATE;
 }
 
-/* This Redis has heard of no export, and the files have one: it is a new one, whose entries are newer. Older ones would
- * be taken for exported. */
-static int check_order(const struct audit_exporter *exporter, const struct audit_link *last, struct reason *why)
+/* This Redis has noted no line, and the files have some. Then it is a new one, whose entries are newer; older ones
+ * would be taken for exported. Or it has noted that there was none, and the exporter was killed with its first ones on
+ * the disk: they begin with its oldest entry. */
+static int check_order(const struct audit_exporter *exporter, const struct audit_resumed *resumed, bool *ret_is_new,
+                       struct reason *why)
 {
     const struct store_audit_claimed *claimed = &exporter->claimed;
 
-    if (claimed->was_known || claimed->count == 0 || last->seq == 0 ||
-        store_audit_id_compare(&claimed->oldest, &last->id) > 0)
+    *ret_is_new = !claimed->was_known;
+    if (claimed->mark.seq > 0 || resumed->link.seq == 0)
+        return 0;
+    if (claimed->count == 0 || store_audit_id_compare(&claimed->oldest, &resumed->link.id) > 0) {
+        *ret_is_new = true;
+        return 0;
+    }
+    if (claimed->was_known && store_audit_id_compare(&claimed->oldest, &resumed->begin) == 0)
         return 0;
     reason_set(why,
-               "Redis has entries that are older than the last line of these files and knows of no export: it has lost "
+               "Redis has entries that are older than the last line of these files and knows of no line: it has lost "
                "its data, or is another one. Export to an empty folder");
     return ERR_STATE;
 }
@@ -251,10 +262,11 @@ static int resume(struct audit_exporter *exporter, struct reason *why)
 {
     struct audit_resumed resumed;
     const struct store_audit_claimed *claimed = &exporter->claimed;
+    bool is_new = false;
     int rc = audit_files_resume(exporter->files, &claimed->mark, &resumed, why);
 
     if (rc == 0)
-        rc = check_order(exporter, &resumed.link, why);
+        rc = check_order(exporter, &resumed, &is_new, why);
     if (rc != 0)
         return rc;
     exporter->link = resumed.link;
@@ -264,10 +276,10 @@ static int resume(struct audit_exporter *exporter, struct reason *why)
     if (resumed.cut > 0)
         (void)fprintf(stderr, "a torn end of %" PRId64 " bytes was cut off; what it was of is exported again\n",
                       resumed.cut);
-    if (claimed->mark.seq > 0 && !resumed.has_files)
+    if (claimed->mark.seq > 0 && !resumed.has_lines)
         (void)fprintf(stderr, "the chain goes on behind line %" PRIu64 ", which was exported elsewhere\n",
                       claimed->mark.seq);
-    acknowledge(exporter, &resumed.link, !claimed->was_known);
+    acknowledge(exporter, &resumed.link, is_new);
     return 0;
 }
 

@@ -21,11 +21,12 @@ const char *audit_files_place(const struct audit_files *files); /* host and path
 struct audit_resumed {
     struct audit_link link; /* of the last line that is on the disk */
     int64_t cut;            /* bytes of a torn end that were cut off */
-    bool has_files;
+    bool has_lines;
+    struct store_audit_id begin; /* mark of seq 0: of the line 1 that the files begin with; 0-0: with no such line */
 };
 /* Where the chain goes on. `mark` is what Redis knows of it (seq 0: nothing): what follows it in the files must go on
  * from it, and is cut off from where it does not, because all of that is still in the stream. ERR_STATE: the files do
- * not hold what Redis says was exported, or are another chain's; nothing was changed. */
+ * not hold what Redis says was exported, nor go on from it, or are another chain's; nothing was changed. */
 int audit_files_resume(struct audit_files *files, const struct store_audit_mark *mark, struct audit_resumed *ret,
                        struct reason *why);
 

@@ -6,6 +6,8 @@
 #include "producer/audit_files_parts.h"
 #include "producer/audit_lines.h"
 
+#define BEGIN_MAX ((size_t)128) /* bytes of a line's number and the hash before it */
+
 /* Feeds the open file from `offset` to the check. `ret_size`: bytes that are good, before a torn or a wrong line. */
 static int check_file(struct audit_files *files, struct audit_check *check, int64_t offset, int64_t *ret_size,
                       struct reason *why)
@@ -43,15 +45,40 @@ static int refuse_damage(const struct audit_files *files, const char *name, stru
     return ERR_STATE;
 }
 
+/* The first line of all files, if it is the first of its chain. */
+static int find_begin(struct audit_files *files, struct store_audit_id *ret, struct reason *why)
+{
+    struct reason ignored;
+    struct audit_link link;
+    bool is_new;
+
+    for (size_t i = 0; i < files->name_count; i++) {
+        struct audit_lines *lines;
+        struct audit_line line;
+        int rc = audit_files_open_name(files, files->names[i], &is_new, why);
+
+        if (rc != 0)
+            return rc;
+        lines = audit_lines_open(files->fd, 0);
+        rc = audit_lines_next(lines, &line, why);
+        if (rc == 1 && line.has_end && audit_chain_read(line.text, &link, &ignored) == 0 && link.seq == 1)
+            *ret = link.id;
+        audit_lines_close(lines);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    return 0;
+}
+
 /* Redis knows of no line. The last file with a line tells; all of it must be right. */
 static int resume_by_files(struct audit_files *files, struct audit_resumed *ret, struct reason *why)
 {
     struct audit_check check;
     bool is_new;
+    int rc = find_begin(files, &ret->begin, why);
 
-    for (size_t i = files->name_count; i-- > 0;) {
+    for (size_t i = files->name_count; rc == 0 && i-- > 0;) {
         int64_t good = 0, torn;
-        int rc;
 
         audit_check_init(&check, NULL);
         rc = audit_files_open_name(files, files->names[i], &is_new, why);
@@ -73,7 +100,7 @@ static int resume_by_files(struct audit_files *files, struct audit_resumed *ret,
             return 0;
         }
     }
-    return 0;
+    return rc;
 }
 
 static int refuse_mark(const struct audit_files *files, const struct store_audit_mark *mark, struct reason *why)
@@ -86,12 +113,72 @@ static int refuse_mark(const struct audit_files *files, const struct store_audit
     return ERR_STATE;
 }
 
-/* Whether the open file holds as much as Redis says, and a line ends there. */
+/* Whether the open file holds as much as Redis says, and the line of the mark ends there: a file of another place has
+ * the same name, and what follows there was not written behind this line. */
 static bool holds_mark(const struct audit_files *files, const struct store_audit_mark *mark)
 {
-    char end = '\0';
+    char expected[AUDIT_END_LEN], end[AUDIT_END_LEN];
 
-    return mark->size > 0 && files->size >= mark->size && pread(files->fd, &end, 1, mark->size - 1) == 1 && end == '\n';
+    audit_chain_end(mark->sha256, expected);
+    return mark->size > (int64_t)sizeof(end) && files->size >= mark->size &&
+           pread(files->fd, end, sizeof(end), mark->size - (int64_t)sizeof(end)) == (ssize_t)sizeof(end) &&
+           memcmp(end, expected, sizeof(end)) == 0;
+}
+
+/* Whether the files are what follows the mark, which is elsewhere: the export had moved here, and was killed before
+ * Redis heard of it. Their beginning tells, torn or not. */
+static int follows_mark(struct audit_files *files, const struct store_audit_mark *mark, bool *ret, struct reason *why)
+{
+    char begin[BEGIN_MAX];
+    struct buf expected;
+    bool is_new;
+    int rc = 0;
+
+    buf_init(&expected, BEGIN_MAX);
+    audit_chain_begin(mark->seq + 1, mark->sha256, &expected);
+    *ret = true;
+    for (size_t i = 0; rc == 0 && i < files->name_count; i++) {
+        size_t len;
+
+        rc = audit_files_open_name(files, files->names[i], &is_new, why);
+        if (rc != 0 || files->size == 0)
+            continue;
+        len = files->size < (int64_t)expected.len ? (size_t)files->size : expected.len;
+        *ret = pread(files->fd, begin, len, 0) == (ssize_t)len && memcmp(begin, expected.data, len) == 0;
+        break;
+    }
+    buf_clear(&expected);
+    return rc;
+}
+
+/* Where in the files that begins which Redis has not heard of. */
+struct unheard {
+    size_t file;
+    int64_t offset;
+};
+
+static int find_unheard(struct audit_files *files, const struct store_audit_mark *mark, struct unheard *ret,
+                        struct reason *why)
+{
+    bool is_new, follows = false;
+    size_t i = 0;
+    int rc = 0;
+
+    while (i < files->name_count && strcmp(files->names[i], mark->file) != 0)
+        i++;
+    if (i < files->name_count) {
+        rc = audit_files_open_name(files, files->names[i], &is_new, why);
+        if (rc == 0 && holds_mark(files, mark)) {
+            *ret = (struct unheard){i, mark->size};
+            return 0;
+        }
+    }
+    if (rc == 0)
+        rc = follows_mark(files, mark, &follows, why);
+    if (rc == 0 && !follows)
+        rc = refuse_mark(files, mark, why);
+    *ret = (struct unheard){0, 0};
+    return rc;
 }
 
 /* What is not good of the files: of one its end, and those behind it. */
@@ -101,23 +188,21 @@ struct bad_end {
     int64_t bytes; /* in all; 0: everything is good */
 };
 
-static int find_bad_end(struct audit_files *files, const struct store_audit_mark *mark, size_t first,
-                        struct audit_check *check, struct bad_end *ret, struct reason *why)
+static int find_bad_end(struct audit_files *files, const struct unheard *from, struct audit_check *check,
+                        struct bad_end *ret, struct reason *why)
 {
     bool is_new;
     int rc = 0;
 
-    for (size_t i = first; rc == 0 && i < files->name_count; i++) {
-        int64_t good = i == first ? mark->size : 0;
+    for (size_t i = from->file; rc == 0 && i < files->name_count; i++) {
+        int64_t good = i == from->file ? from->offset : 0;
 
         rc = audit_files_open_name(files, files->names[i], &is_new, why);
-        if (rc == 0 && i == first && !holds_mark(files, mark))
-            rc = refuse_mark(files, mark, why);
         if (rc == 0 && ret->bytes == 0)
             rc = check_file(files, check, good, &good, why);
         if (rc == 0)
             rc = check_org(files, check, why);
-        if (rc == 0 && (i == first || good > 0))
+        if (rc == 0 && good > 0)
             audit_files_note_end(files, files->name, good);
         if (ret->bytes == 0)
             *ret = (struct bad_end){.file = i, .good = good};
@@ -149,15 +234,12 @@ static int resume_by_mark(struct audit_files *files, const struct store_audit_ma
 {
     struct audit_check check;
     struct bad_end bad = {.bytes = 0};
-    size_t first = 0;
-    int rc;
+    struct unheard from;
+    int rc = find_unheard(files, mark, &from, why);
 
     audit_check_init(&check, mark->sha256);
-    while (first < files->name_count && strcmp(files->names[first], mark->file) != 0)
-        first++;
-    if (first == files->name_count)
-        return refuse_mark(files, mark, why);
-    rc = find_bad_end(files, mark, first, &check, &bad, why);
+    if (rc == 0)
+        rc = find_bad_end(files, &from, &check, &bad, why);
     if (rc == 0 && bad.bytes > 0)
         rc = cut_bad_end(files, &bad, check.count, why);
     if (rc == 0 && check.count > 0)
@@ -180,10 +262,10 @@ int audit_files_resume(struct audit_files *files, const struct store_audit_mark 
         memcpy(resumed.link.sha256, mark->sha256, sizeof(resumed.link.sha256));
     }
     rc = audit_files_list(files, why);
-    resumed.has_files = files->name_count > 0;
-    if (rc == 0 && resumed.has_files)
+    if (rc == 0 && files->name_count > 0)
         rc = mark->seq > 0 ? resume_by_mark(files, mark, &resumed, why) : resume_by_files(files, &resumed, why);
     audit_files_forget(files);
+    resumed.has_lines = files->last_name[0] != '\0';
     if (rc == 0)
         *ret = resumed;
     return rc;

@@ -2,7 +2,7 @@
 -- Only one may: another one that wants to waits until the lease has run out. `audit:export` is a hash of the exporter and of how
 -- far it is, and stays, because the chain goes on from there. What one who takes over finds is kept as `from`, so that the one
 -- before can tell whether its last step was taken.
--- Answers 1 and whether an export was known before, or 0 and where the other one writes and how long its lease still is; in
+-- Answers 1 and whether anything was acknowledged here before (a claim alone says nothing), or 0 and where the other one writes and how long its lease still is; in
 -- both cases then: id, number and hash of the last line that was acknowledged, its file, how far that goes,
 -- entries that were lost, oldest id, newest id, entries.
 local export, now = key('audit:export'), seen_ms()
@@ -21,4 +21,4 @@ if lease_ms == 0 then
 end
 if was[1] ~= ARGV[1] then call('HSET', export, 'from', was[6] or '') end
 call('HSET', export, 'owner', ARGV[1], 'until', int(now + lease_ms), 'place', ARGV[3])
-return {1, was[1] and '1' or '0', 0, unpack(about)}
+return {1, was[5] and '1' or '0', 0, unpack(about)}

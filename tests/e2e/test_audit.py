@@ -292,7 +292,8 @@ def test_each_crash_between_the_disk_and_redis_is_made_good():
                                  "id", line["stream_id"], "sha256", line["sha256"], "file", file.name, "size", ends[acknowledged - 1])
                 stand.redis.call("XTRIM", STREAM, "MINID", f"{NOON + acknowledged}-0")
             else:
-                stand.redis.call("HSET", KEY + "audit:export", "owner", "x", "until", 0, "place", "elsewhere")
+                stand.redis.call("HSET", KEY + "audit:export", "owner", "x", "until", 0, "place", "elsewhere", "seq", 0, "id", "",
+                                 "sha256", START, "file", "", "size", 0, "lost", 0, "base", 0, "base_lost", 0)
             file.write_bytes(whole[:kept] + junk)
             export(stand)
             assert file.read_bytes() == whole, f"after a crash at byte {kept} with {junk!r}, {acknowledged} acknowledged"
@@ -391,6 +392,82 @@ def test_an_export_that_moves_goes_on_with_the_chain():
         equal(waiting(stand), 1, "kept in Redis")
 
 
+def test_an_export_to_a_wrong_folder_with_nothing_to_write_does_not_move_it():
+    with Stand() as stand:
+        add(stand, 3)
+        export(stand)
+        for _ in range(2):
+            assert "goes on behind line 3" in export(stand, to=folder(stand, "wrong")).err
+        equal(exported(stand, "wrong"), [], "files there")
+        add(stand, 2, ms=NOON + 100, first=3)
+        equal(export(stand).json["exported"], 2, "exported where it was before")
+        equal([line["entry"]["id"] for line in lines_of(exported(stand))], [f"m{number}" for number in range(5)], "entries")
+        verify(stand, flags=("--from", "start", "--until", "redis"))
+
+
+def test_a_crash_in_a_new_folder_before_redis_heard_of_it_is_made_good():
+    """What is there then is the beginning of what follows the mark, or is torn, or there is a file and nothing in it."""
+    with Stand() as stand:
+        add(stand, 3)
+        export(stand)
+        add(stand, 2, ms=NOON + DAY, first=3)
+        add(stand, 1, ms=NOON + 2 * DAY, first=5)
+        known, stream = (stand.redis.call("DUMP", key) for key in (KEY + "audit:export", STREAM))
+        export(stand, to=folder(stand, "new"))
+        first, last = exported(stand, "new")
+        whole, end = first.read_bytes(), first.read_bytes().index(b"\n") + 1
+        other = lines_of(exported(stand))[-1]["prev"].encode()
+
+        def start_after_crash(*contents, status=0):
+            for key, dump in ((KEY + "audit:export", known), (STREAM, stream)):
+                stand.redis.call("RESTORE", key, 0, dump, "REPLACE")
+            for file, data in zip((first, last), contents + (None,)):
+                file.unlink(missing_ok=True)
+                if data is not None:
+                    file.write_bytes(data)
+            return export(stand, to=folder(stand, "new"), status=status)
+
+        for contents in ((whole,), (whole[:end],), (whole[:end] + b"\0" * 4096,), (whole[:end + 7],), (whole[:end - 1],), (whole[:50],),
+                         (b"",), (b"", b""), (whole, b""), (whole, last.read_bytes()), (whole, b"torn")):
+            start_after_crash(*contents)
+            equal([line["entry"]["id"] for line in lines_of([*exported(stand), *exported(stand, "new")])],
+                  [f"m{number}" for number in range(6)], f"entries, each once, after {contents}")
+            equal(waiting(stand), 0, "left in Redis")
+        for data in (b"\0" * 100, whole.replace(whole[17:81], other, 1), b'{"seq":4,"prev":"' + other, b"mine\n"):
+            refused = start_after_crash(data, status=1)
+            assert "does not hold what Redis says was exported" in refused.err, refused.err
+            equal((first.read_bytes(), waiting(stand)), (data, 3), "file, and kept in Redis")
+        assert "goes on behind line 3" in start_after_crash(b"").err, "not told that the lines before are elsewhere"
+        stand.redis.call("RESTORE", KEY + "audit:export", 0, known, "REPLACE")
+        for file in (first, last):
+            file.write_bytes(b"")
+        export(stand, to=folder(stand, "new"))
+        add(stand, 1, ms=NOON + 3 * DAY, first=6)
+        export(stand)
+        equal([line["entry"]["id"] for line in lines_of(exported(stand))], ["m0", "m1", "m2", "m6"], "the old folder is not left by that")
+
+
+def test_a_folder_that_the_export_left_is_not_gone_on_with():
+    """Its file has the name of the one that Redis knows, and a line of it happens to end where that one ends."""
+    with Stand() as stand:
+        for name, first, count in (("z", 1, 9), ("a", 10, 10), ("b", 20, 5)):
+            add(stand, count, ms=NOON + first, first=first)
+            export(stand, to=folder(stand, name))
+        [left], [known] = exported(stand, "a"), exported(stand, "b")
+        before, end = left.read_bytes(), size(folder(stand, "b"))
+        assert left.name == known.name and len(before) > end and before[end - 1] == ord("\n"), "no line ends there"
+        add(stand, 1, ms=NOON + 100)
+        refused = export(stand, to=folder(stand, "a"), status=1)
+        assert "does not hold what Redis says was exported" in refused.err, refused.err
+        assert left.read_bytes() == before, "the file was changed"
+        equal(waiting(stand), 1, "kept in Redis")
+        left.write_bytes(before[:40])
+        export(stand, to=folder(stand, "a"), status=1)
+        equal(left.read_bytes(), before[:40], "a file that is shorter than a line's end")
+        export(stand, to=folder(stand, "b"))
+        equal(len(lines_of(exported(stand, "b"))), 6, "lines where the export is")
+
+
 def test_another_organisation_or_another_redis_is_not_mixed_in():
     with Stand() as stand:
         add(stand, 3)
@@ -400,14 +477,50 @@ def test_another_organisation_or_another_redis_is_not_mixed_in():
         assert "holds the audit of the organisation default" in other.err, other.err
         stand.redis.call("FLUSHALL")
         add(stand, 1, ms=NOON - 1000)
-        lost = export(stand, to=folder(stand) / "all.jsonl", status=1)
-        assert "older than the last line" in lost.err, lost.err
+        for start in ("first", "second", "third"):
+            lost = export(stand, to=folder(stand) / "all.jsonl", status=1)
+            assert "older than the last line" in lost.err, lost.err
+            equal(waiting(stand), 1, f"kept at the {start} start")
+        export(stand, to=folder(stand, "new"))
+        equal((len(lines_of(exported(stand, "new"))), waiting(stand)), (1, 0), "lines of a new chain, and left in Redis")
         stand.redis.call("FLUSHALL")
         add(stand, 2, ms=NOON + 1000)
         export(stand, to=folder(stand) / "all.jsonl")
         found = lines_of(exported(stand))
         equal([(line["seq"], line.get("lost")) for line in found], [(number, None) for number in range(1, 6)], "goes on")
         equal(stand.status()["audit"]["cut"], 0, "cut")
+
+
+def test_files_of_another_redis_are_refused_after_an_export_without_entries_too():
+    """It noted that it has exported nothing: then no line of any file can be its own, but for a first batch that it never heard of."""
+    with Stand() as stand:
+        add(stand, 10)
+        export(stand)
+        stand.redis.call("FLUSHALL")
+        export(stand, to=folder(stand, "new"))
+        add(stand, 5, ms=NOON - 1000)
+        for start in ("first", "second"):
+            refused = export(stand, status=1)
+            assert "older than the last line" in refused.err, refused.err
+            equal(waiting(stand), 5, f"kept at the {start} start")
+        stand.redis.call("DEL", STREAM)
+        add(stand, 5, ms=NOON + 1000)
+        export(stand)
+        equal((len(lines_of(exported(stand))), waiting(stand)), (15, 0), "lines when all entries are newer, and left in Redis")
+
+
+def test_what_is_cut_off_is_counted_after_a_start_that_ended_early():
+    """Files of an older Redis, and a start of the export that was killed before it could note how far they go."""
+    with Stand() as stand:
+        add(stand, 10)
+        export(stand)
+        stand.redis.call("FLUSHALL")
+        stand.redis.call("HSET", KEY + "audit:export", "owner", "x", "until", 0, "place", "elsewhere", "from", "")
+        add(stand, 20, ms=NOON + 1000)
+        stand.redis.call("XTRIM", STREAM, "MAXLEN", 13)
+        export(stand)
+        equal([line.get("lost") for line in lines_of(exported(stand))], [None] * 10 + [7] * 13, "told in the lines")
+        equal(stand.status()["audit"]["cut"], 7, "cut")
 
 
 def test_what_is_no_entry_is_kept_and_does_not_break_the_chain():

@@ -169,7 +169,24 @@ static void one_exporter_at_a_time_has_the_audit(void **state)
     assert_true(claim(fixture, &one)->is_ours);
     (void)claim(fixture, &over);
     claimed = claim(fixture, &two);
-    assert_true(claimed->is_ours && claimed->was_known);
+    assert_true(claimed->is_ours);
+}
+
+/* Who claims it may find that it must not export: the next one has to look as closely. */
+static void an_export_is_known_when_something_was_acknowledged(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_audit_exporter over = {"one", one.place, 0};
+
+    add(fixture, 1, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_false(claim(fixture, &one)->was_known);
+        (void)claim(fixture, &over);
+    }
+    assert_false(claim(fixture, &two)->was_known);
+    assert_true(acknowledge(fixture, &two, 0, 0, HASH_A)->is_ours); /* that nothing was exported so far */
+    assert_int_equal(ask(fixture, "XLEN", STREAM), 3);
+    assert_true(claim(fixture, &two)->was_known);
 }
 
 static void one_who_was_overtaken_is_told_whether_its_last_step_counted(void **state)
@@ -302,6 +319,7 @@ int main(void)
         TEST(what_is_read_stays_until_it_is_acknowledged),
         TEST(a_batch_is_bounded_by_entries_and_by_bytes),
         TEST(one_exporter_at_a_time_has_the_audit),
+        TEST(an_export_is_known_when_something_was_acknowledged),
         TEST(one_who_was_overtaken_is_told_whether_its_last_step_counted),
         TEST(reading_and_acknowledging_renew_the_lease),
         TEST(status_tells_how_far_the_export_is),

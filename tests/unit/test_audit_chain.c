@@ -81,6 +81,27 @@ static void a_line_has_its_number_its_hash_and_the_hash_of_the_one_before(void *
     free_chain(chain);
 }
 
+static void a_line_begins_with_its_number_and_ends_with_its_hash(void **state)
+{
+    struct chain *chain = make_chain();
+    const struct buf *line = &chain->lines[LINES];
+    char end[AUDIT_END_LEN];
+    struct buf begin;
+
+    (void)state;
+    audit_chain_end(chain->links[LINES].sha256, end);
+    assert_memory_equal(line->data + line->len + 1 - sizeof(end), end, sizeof(end)); /* and its line break */
+    assert_memory_equal(end, ",\"sha256\":\"", 11);
+    assert_memory_equal(end + sizeof(end) - 3, "\"}\n", 3);
+    buf_init(&begin, 128);
+    audit_chain_begin(LINES, chain->links[LINES - 1].sha256, &begin);
+    assert_memory_equal(line->data, begin.data, begin.len);
+    assert_memory_equal(begin.data, "{\"seq\":8,\"prev\":\"", 17);
+    assert_int_equal(begin.len, 17 + 64 + 1);
+    buf_clear(&begin);
+    free_chain(chain);
+}
+
 static void what_was_lost_before_it_stands_in_a_line(void **state)
 {
     struct audit_link link, back;
@@ -417,6 +438,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_its_number_its_hash_and_the_hash_of_the_one_before),
+        cmocka_unit_test(a_line_begins_with_its_number_and_ends_with_its_hash),
         cmocka_unit_test(what_was_lost_before_it_stands_in_a_line),
         cmocka_unit_test(what_is_no_entry_is_kept_as_it_is),
         cmocka_unit_test(a_line_tells_by_itself_when_a_byte_was_changed),
