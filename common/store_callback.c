@@ -208,7 +208,7 @@ void store_callback_look_clear(struct store_callback_look *look)
 }
 
 struct settle_answer {
-    int64_t taken;
+    struct store_settled_callbacks settled;
     bool is_answered;
 };
 
@@ -216,12 +216,14 @@ static void on_settled(struct request *request, const struct redis_reply *reply)
 {
     struct settle_answer *answer = request->context;
 
-    answer->is_answered = redis_reply_error(reply) == NULL;
-    answer->taken = redis_reply_integer(reply);
+    answer->is_answered = redis_reply_count(reply) == 2;
+    answer->settled.taken = redis_reply_integer(redis_reply_at(reply, 0));
+    answer->settled.unreadable = redis_reply_integer(redis_reply_at(reply, 1));
 }
 
 int store_settle_callbacks(struct store *store, bool is_replay, const char *const *ids, size_t count,
-                           const struct audit_by *by, int64_t *ret_taken, int64_t patience_ms, struct reason *why)
+                           const struct audit_by *by, struct store_settled_callbacks *ret, int64_t patience_ms,
+                           struct reason *why)
 {
     const struct audit_action action = {
         .what = is_replay ? "callback_replay" : "callback_purge",
@@ -230,7 +232,7 @@ int store_settle_callbacks(struct store *store, bool is_replay, const char *cons
         .count = -1,
     };
     struct request *request = request_script(store, SCRIPT_CALLBACK_SETTLE, true, on_settled);
-    struct settle_answer answer = {0, false};
+    struct settle_answer answer = {.is_answered = false};
     struct buf entry;
     int rc;
 
@@ -248,6 +250,6 @@ int store_settle_callbacks(struct store *store, bool is_replay, const char *cons
     if (rc == 0 && !answer.is_answered)
         rc = request_refused(why);
     if (rc == 0)
-        *ret_taken = answer.taken;
+        *ret = answer.settled;
     return rc;
 }

@@ -88,8 +88,13 @@ int store_look_at_callbacks(struct store *store, const struct store_callback_pag
                             struct store_callback_look *ret, int64_t patience_ms, struct reason *why);
 void store_callback_look_clear(struct store_callback_look *look);
 
+struct store_settled_callbacks {
+    int64_t taken;
+    int64_t unreadable; /* of a replay: they name no URL, and stay dead */
+};
 /* Dead ones back to be posted, or away for good; who did it is written to the audit in the same step. */
 int store_settle_callbacks(struct store *store, bool is_replay, const char *const *ids, size_t count,
-                           const struct audit_by *by, int64_t *ret_taken, int64_t patience_ms, struct reason *why);
+                           const struct audit_by *by, struct store_settled_callbacks *ret, int64_t patience_ms,
+                           struct reason *why);
 
 #endif

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/callback.h"
 #include "common/mem.h"
 
 static const char *text_or_none(const struct json *json, const char *key)
@@ -19,6 +21,17 @@ static int64_t number_or_0(const struct json *json, const char *key)
     return json_integer(json_get(json, key), &number) ? number : 0;
 }
 
+static const char *reason_of(const struct json *failure)
+{
+    const char *reason = text_or_none(failure, "reason");
+
+    for (int i = 0; i < CALLBACK_FAILURE_COUNT; i++) {
+        if (strcmp(callback_failure_name((enum callback_failure)i), reason) == 0)
+            return reason;
+    }
+    return callback_failure_name(CALLBACK_UNREADABLE);
+}
+
 void callback_report_read(struct callback_report *ret, const struct store_dead_callback *item)
 {
     struct callback_target *target = mem_zalloc(1, sizeof(*target));
@@ -31,7 +44,7 @@ void callback_report_read(struct callback_report *ret, const struct store_dead_c
     failure = json_get(ret->json, "failure");
     ret->type = text_or_none(ret->json, "type");
     ret->message = text_or_none(json_get(ret->json, "data"), "id");
-    ret->reason = text_or_none(failure, "reason");
+    ret->reason = reason_of(failure);
     ret->detail = text_or_none(failure, "detail");
     ret->status = number_or_0(failure, "status");
     ret->attempts = number_or_0(ret->json, "attempts");

@@ -14,7 +14,8 @@ struct callback_report {
     int64_t status, attempts, at_ms, dead_at_ms;  /* status 0: there was no answer */
 };
 
-/* Any text: what cannot be read is shown as far as it can. Borrows from the item. */
+/* Any text: what cannot be read is shown as far as it can, and has the reason `unreadable` (a worker keeps it as it
+ * is). Borrows from the item. */
 void callback_report_read(struct callback_report *ret, const struct store_dead_callback *item);
 void callback_report_clear(struct callback_report *report);
 void callback_report_json(const struct callback_report *report, struct buf *out);

@@ -49,7 +49,7 @@ struct run {
     bool is_replay;
     struct audit_by by;
     struct store_callback_look *look;
-    int64_t taken;
+    struct store_settled_callbacks settled;
 };
 
 /* `host` has its port. Lists of hosts leave out the one that https has anyway, and so may people. */
@@ -76,7 +76,7 @@ static int settle_page(struct run *run, struct reason *why)
 {
     const char *ids[STORE_CALLBACK_PAGE];
     size_t count = 0;
-    int64_t taken = 0;
+    struct store_settled_callbacks settled = {.taken = 0};
     int rc = 0;
 
     for (size_t i = 0; i < run->look->item_count; i++) {
@@ -84,8 +84,10 @@ static int settle_page(struct run *run, struct reason *why)
             ids[count++] = run->look->items[i].id;
     }
     if (count > 0)
-        rc = store_settle_callbacks(run->store, run->is_replay, ids, count, &run->by, &taken, COMMAND_PATIENCE_MS, why);
-    run->taken += taken;
+        rc = store_settle_callbacks(run->store, run->is_replay, ids, count, &run->by, &settled, COMMAND_PATIENCE_MS,
+                                    why);
+    run->settled.taken += settled.taken;
+    run->settled.unreadable += settled.unreadable;
     return rc;
 }
 
@@ -132,13 +134,33 @@ static int settle(const struct command_call *call, struct run *run, struct reaso
     if (call->words->count == 0)
         return settle_all(run, why);
     rc = store_settle_callbacks(run->store, run->is_replay, call->words->words, call->words->count, &run->by,
-                                &run->taken, COMMAND_PATIENCE_MS, why);
-    if (rc == 0 && run->taken < (int64_t)call->words->count) {
-        reason_set(why, "%" PRId64 " of %zu were taken: there is no dead callback of the others' ids", run->taken,
-                   call->words->count);
+                                &run->settled, COMMAND_PATIENCE_MS, why);
+    if (rc == 0 && run->settled.taken < (int64_t)call->words->count) {
+        reason_set(why,
+                   "%" PRId64 " of %zu were taken: %" PRId64 " cannot be read and stay dead, and there is no dead "
+                   "callback of any other of the ids",
+                   run->settled.taken, call->words->count, run->settled.unreadable);
         rc = ERR_STATE;
     }
     return rc;
+}
+
+static void print(const struct run *run)
+{
+    const struct store_settled_callbacks *settled = &run->settled;
+
+    if (run->options->is_json && run->is_replay)
+        (void)printf("{\"replayed\":%" PRId64 ",\"unreadable\":%" PRId64 "}\n", settled->taken, settled->unreadable);
+    else if (run->options->is_json)
+        (void)printf("{\"purged\":%" PRId64 "}\n", settled->taken);
+    else
+        (void)printf("%" PRId64 " callbacks %s\n", settled->taken, run->is_replay ? "replayed" : "purged");
+    if (settled->unreadable > 0)
+        (void)fprintf(stderr,
+                      "herald: %" PRId64
+                      " stay dead: somebody else wrote there what names no URL; herald callback purge "
+                      "--cause unreadable takes them away\n",
+                      settled->unreadable);
 }
 
 static enum exit_status run_command(const struct command_call *call, bool is_replay)
@@ -152,13 +174,13 @@ static enum exit_status run_command(const struct command_call *call, bool is_rep
     run.by = (struct audit_by){command_actor(actor), options->reason ? options->reason : ""};
     run.look = mem_zalloc(1, sizeof(*run.look));
     rc = settle(call, &run, &why);
-    if (rc == 0 && options->is_json)
-        (void)printf("{\"%s\":%" PRId64 "}\n", is_replay ? "replayed" : "purged", run.taken);
-    else if (rc == 0)
-        (void)printf("%" PRId64 " callbacks %s\n", run.taken, is_replay ? "replayed" : "purged");
+    if (rc == 0)
+        print(&run);
     store_close(run.store);
     free(run.look);
-    return rc == 0 ? EXIT_DONE : command_fail(rc, &why);
+    if (rc != 0)
+        return command_fail(rc, &why);
+    return run.settled.unreadable == 0 ? EXIT_DONE : run.settled.taken > 0 ? EXIT_PART : EXIT_FAILED;
 }
 
 static enum exit_status run_replay(const struct command_call *call)
@@ -185,7 +207,9 @@ const struct command command_callback_replay = {
     .name = "callback replay",
     .usage = "[ID]... [OPTION]...",
     .summary = "post callbacks again that were given up",
-    .help = "Without an ID all of them. They keep their webhook-id, and begin anew with attempts and age.\n",
+    .help = "Without an ID all of them. They keep their webhook-id, and begin anew with attempts and age.\n"
+            "Those that name no URL, since somebody else wrote there, stay dead (exit status 3, or 1 when none went "
+            "back).\n",
     .words_max = OPTIONS_MAX_WORDS,
     .rows = replay_rows,
     .row_count = sizeof(replay_rows) / sizeof(replay_rows[0]),

@@ -77,9 +77,9 @@ static int read_letters(struct run *run, struct reason *why)
     struct dead_walk *walk = NULL;
     struct dead_batch batch = {.count = 1};
     struct progress progress;
-    int rc =
-        dead_filter_parse(&filter, "reason=outcome_unknown,attempts_exhausted,expired,rejected,forbidden,suppressed",
-                          clock_wall_ms(), why);
+    int rc = dead_filter_parse(
+        &filter, "reason=outcome_unknown,attempts_exhausted,expired,rejected,forbidden,suppressed,origin_forbidden",
+        clock_wall_ms(), why);
 
     if (rc == 0)
         rc = dead_walk_open(&walk, run->store, &filter, NULL, true, COMMAND_PATIENCE_MS, why);
@@ -94,8 +94,7 @@ static int read_letters(struct run *run, struct reason *why)
     }
     progress_end(&progress);
     if (rc == ERR_LIMIT)
-        reason_set(why, "more than %d dead letters have attempts of unknown outcome: replay or purge some first",
-                   MATCH_LETTERS_MAX);
+        reason_set(why, "more than %d dead letters may have been sent: replay or purge some first", MATCH_LETTERS_MAX);
     if (rc != 0)
         store_drop(run->store);
     dead_walk_close(walk);
@@ -107,15 +106,15 @@ static int read_letters(struct run *run, struct reason *why)
 /* Whether it is one to be looked for, and of the time that was asked for. */
 static bool is_asked_for(const struct run *run, const struct match_letter *letter)
 {
-    return !letter->is_rival && letter->from_ms + MATCH_SLACK_MS >= run->from_ms &&
-           letter->to_ms - MATCH_SLACK_MS <= run->to_ms;
+    return !letter->is_rival && letter->time.from_ms + MATCH_SLACK_MS >= run->from_ms &&
+           letter->time.to_ms - MATCH_SLACK_MS <= run->to_ms;
 }
 
 static enum fate age_of(const struct run *run, const struct match_letter *letter)
 {
-    if (letter->to_ms - MATCH_SLACK_MS > run->now_ms - run->options->min_age_ms)
+    if (letter->time.to_ms - MATCH_SLACK_MS > run->now_ms - run->options->min_age_ms)
         return FATE_YOUNG;
-    return letter->from_ms < run->now_ms - run->call->settings->keep_ms ? FATE_OLD : FATE_LEFT;
+    return letter->time.from_ms < run->now_ms - run->call->settings->keep_ms ? FATE_OLD : FATE_LEFT;
 }
 
 /* --- Genesys --- */
@@ -140,10 +139,10 @@ static int ask_genesys(struct run *run, struct reason *why)
 
         if (!is_asked_for(run, letter) || age_of(run, letter) != FATE_LEFT)
             continue;
-        if (reading.to_ms == 0 || letter->from_ms < reading.from_ms)
-            reading.from_ms = letter->from_ms;
-        if (letter->to_ms + MATCH_AFTER_MS + 1 > reading.to_ms)
-            reading.to_ms = letter->to_ms + MATCH_AFTER_MS + 1;
+        if (reading.to_ms == 0 || letter->time.from_ms < reading.from_ms)
+            reading.from_ms = letter->time.from_ms;
+        if (letter->time.to_ms + MATCH_AFTER_MS + 1 > reading.to_ms)
+            reading.to_ms = letter->time.to_ms + MATCH_AFTER_MS + 1;
     }
     if (reading.to_ms == 0)
         return 0; /* there is nothing to ask */

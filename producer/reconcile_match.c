@@ -7,6 +7,7 @@
 #include "common/envelope.h"
 #include "common/mem.h"
 #include "common/span.h"
+#include "common/timestamp.h"
 #include "producer/dead_walk.h"
 
 static const char *const verdict_texts[MATCH_VERDICT_COUNT] = {
@@ -32,7 +33,7 @@ void matcher_clear(struct matcher *matcher)
 
 /* --- letters --- */
 
-static void widen(struct match_letter *ret, int64_t from_ms, int64_t to_ms)
+static void widen(struct match_time *ret, int64_t from_ms, int64_t to_ms)
 {
     if (ret->from_ms == 0 || from_ms < ret->from_ms)
         ret->from_ms = from_ms;
@@ -40,31 +41,43 @@ static void widen(struct match_letter *ret, int64_t from_ms, int64_t to_ms)
         ret->to_ms = to_ms;
 }
 
+/* A whole number of a document that anybody may have written; 0 when it is absent or none that can be. */
+static int64_t number_of(const struct json *object, const char *key)
+{
+    int64_t number;
+
+    return json_integer(json_get(object, key), &number) && number > 0 && number <= TIMESTAMP_MAX_MS ? number : 0;
+}
+
 /* When its requests may have arrived: while those attempts were under way of which nobody knows. One that a worker had
  * when it died has left no record, nor have those that the history is too short for. */
 static bool read_time(const struct json *document, const struct json *envelope, struct match_letter *ret)
 {
     const struct json *own = json_get(envelope, "herald"), *history = json_get(own, "history");
-    int64_t since_ms = 0, unknowns = 0, recorded = 0, replayed_ms = 0;
+    const int64_t accepted_ms = number_of(own, "accepted_at"), replayed_ms = number_of(own, "replayed_at");
+    const int64_t end_ms = ret->letter.at_ms + MATCH_SLACK_MS;
+    /* in front of all others while nobody has written it anew since */
+    const bool was_taken_back = number_of(envelope, "redelivered") > 0 || number_of(own, "redelivered") > 0;
+    int64_t recorded = 0;
+    bool is_unrecorded;
 
-    (void)json_integer(json_get(own, "accepted_at"), &since_ms); /* absent: 0 */
-    (void)json_integer(json_get(own, "unknowns"), &unknowns);
-    (void)json_integer(json_get(own, "replayed_at"), &replayed_ms);
-    if (replayed_ms > since_ms)
-        since_ms = replayed_ms;
     for (size_t i = 0; i < json_count(history); i++) {
         const struct json *attempt = json_at(history, i);
-        int64_t at_ms = 0, latency_ms = 0;
+        int64_t at_ms = number_of(attempt, "at");
 
-        if (!json_is_true(json_get(attempt, "unknown")) || !json_integer(json_get(attempt, "at"), &at_ms))
+        if (!json_is_true(json_get(attempt, "unknown")) || at_ms == 0)
             continue;
-        (void)json_integer(json_get(attempt, "latency_ms"), &latency_ms);
-        widen(ret, at_ms - MATCH_SLACK_MS, at_ms + (latency_ms > 0 ? latency_ms : 0) + MATCH_SLACK_MS);
+        widen(&ret->time, at_ms - MATCH_SLACK_MS, at_ms + number_of(attempt, "latency_ms") + MATCH_SLACK_MS);
         recorded++;
     }
-    if (unknowns > recorded || (!ret->is_rival && !json_get(document, "last")) || (!ret->is_rival && recorded == 0))
-        widen(ret, since_ms - MATCH_SLACK_MS, ret->letter.at_ms + MATCH_SLACK_MS);
-    return ret->to_ms > 0;
+    is_unrecorded =
+        number_of(own, "unknowns") > recorded || (!ret->is_rival && (!json_get(document, "last") || recorded == 0));
+    ret->rival_time = ret->time;
+    if (is_unrecorded || was_taken_back)
+        widen(&ret->rival_time, accepted_ms - MATCH_SLACK_MS, end_ms);
+    if (is_unrecorded)
+        widen(&ret->time, (replayed_ms > accepted_ms ? replayed_ms : accepted_ms) - MATCH_SLACK_MS, end_ms);
+    return ret->rival_time.to_ms > 0;
 }
 
 static void read_who(const struct json *envelope, struct match_letter *ret)
@@ -171,11 +184,11 @@ void matcher_see(struct matcher *matcher, const struct provider_message *message
          i < matcher->count && strcmp(matcher->letters[i]->person, message->to) == 0; i++) {
         struct match_letter *letter = matcher->letters[i];
 
-        if (!may_be_same_sender(letter->sender, message->from) || message->created_ms < letter->from_ms ||
-            message->created_ms > letter->to_ms + MATCH_AFTER_MS)
+        if (!may_be_same_sender(letter->sender, message->from) || message->created_ms < letter->time.from_ms ||
+            message->created_ms > letter->time.to_ms + MATCH_AFTER_MS)
             continue;
         letter->seen++;
-        if (message->created_ms <= letter->to_ms) {
+        if (message->created_ms <= letter->time.to_ms) {
             letter->seen_in++;
             letter->sent = *message;
         }
@@ -189,8 +202,8 @@ static bool has_rival(const struct matcher *matcher, const struct match_letter *
          i < matcher->count && strcmp(matcher->letters[i]->person, letter->person) == 0; i++) {
         const struct match_letter *other = matcher->letters[i];
 
-        if (other != letter && may_be_same_sender(letter->sender, other->sender) && other->from_ms <= letter->to_ms &&
-            letter->from_ms <= other->to_ms)
+        if (other != letter && may_be_same_sender(letter->sender, other->sender) &&
+            other->rival_time.from_ms <= letter->time.to_ms && letter->time.from_ms <= other->rival_time.to_ms)
             return true;
     }
     return false;

@@ -6,8 +6,9 @@
  * a day after (others of ours to that person may have been tried again until then), Genesys shows one message to that
  * person from that sender and no other; no other dead letter of ours could be it; and every message that it showed had
  * an address. All else is left to a person. What cannot be told apart: a message that another system sent to the same
- * person, from the same sender, in that very minute, or another one of ours whose letter somebody has purged or
- * replayed since. */
+ * person, from the same sender, in that very minute; or another one of ours of unknown outcome, or that a lost worker
+ * had, which has no letter any more, or none yet: somebody has purged, replayed or cancelled it since, or it waits or
+ * is parked (of a paused campaign) to be tried again. */
 #ifndef HERALD_PRODUCER_RECONCILE_MATCH_H
 #define HERALD_PRODUCER_RECONCILE_MATCH_H
 
@@ -28,13 +29,20 @@ enum match_verdict {
 };
 const char *match_verdict_text(enum match_verdict verdict); /* for people */
 
+struct match_time {
+    int64_t from_ms, to_ms; /* slack included; 0 in both: at no time */
+};
+
 struct match_letter {
     struct store_letter letter;
     char person[CHANNEL_PERSON_SIZE], sender[PROVIDER_TEXT_SIZE];
     char template_name[STORE_TEMPLATE_MAX + 1];
-    int64_t from_ms, to_ms; /* when a request of it may have arrived, slack included */
-    bool is_rival;          /* died of something else, with an attempt of unknown outcome: never settled here */
-    int64_t seen, seen_in;  /* messages to the person: within a day after, within the time */
+    /* When a request of it may have arrived. `time` is where its message is looked for. For other letters `rival_time`
+     * counts, which has also what nobody can narrow: from its acceptance on, when a lost worker had it or its history
+     * is too short, even if it was replayed since (who replays has looked whether that one arrived). */
+    struct match_time time, rival_time;
+    bool is_rival;         /* died of something else, and may have been sent: never settled here */
+    int64_t seen, seen_in; /* messages to the person: within a day after, within `time` */
     struct provider_message sent;
 };
 
@@ -46,8 +54,8 @@ struct matcher {
 
 void matcher_clear(struct matcher *matcher);
 
-/* Reads a letter's document. False: it had no attempt of unknown outcome, so it does not matter. ERR_LIMIT in *ret_rc
- * when there are too many. */
+/* Reads a letter's document. False: no request of it can have arrived unheard, so it does not matter. ERR_LIMIT in
+ * *ret_rc when there are too many. */
 bool matcher_add(struct matcher *matcher, const struct store_letter *letter, struct span document, int *ret_rc);
 void matcher_begin(struct matcher *matcher);
 /* One message of Genesys; after matcher_begin. */

@@ -476,7 +476,7 @@ def test_dead_callbacks_are_listed_shown_replayed_and_purged():
         equal(stand.herald("callback", "purge", "--reason", "x").status, 1, "a purge that nobody confirms")
         equal(callbacks(stand)["dead"], 3, "dead")
         # One is replayed, and it is the same callback; one is purged.
-        equal(stand.herald("callback", "replay", letters[0]["id"], "--json", check=True).json, {"replayed": 1}, "replay")
+        equal(stand.herald("callback", "replay", letters[0]["id"], "--json", check=True).json, {"replayed": 1, "unreadable": 0}, "replay")
         again = crm.wait(4)[3]
         equal((again.headers["webhook-id"], again.path), (letters[0]["id"], "/hook?token=hunter2"), "webhook-id")
         assert is_signed(again)
@@ -484,18 +484,54 @@ def test_dead_callbacks_are_listed_shown_replayed_and_purged():
         equal(stand.herald("callback", "purge", letters[1]["id"]).status, 1, "a second time")
         elsewhere = ("callback", "replay", "--reason", "why", "--json", "--host")
         for other in ("other:443", "127.0.0.1:1", "127.0.0", "127.0.0.1:"):
-            equal(stand.herald(*elsewhere, other, check=True).json, {"replayed": 0}, "another host's")
+            equal(stand.herald(*elsewhere, other, check=True).json, {"replayed": 0, "unreadable": 0}, "another host's")
         crm.answer(410)
-        equal(stand.herald(*elsewhere, f"127.0.0.1:{crm.port}", check=True).json, {"replayed": 1}, "this host's")
+        equal(stand.herald(*elsewhere, f"127.0.0.1:{crm.port}", check=True).json, {"replayed": 1, "unreadable": 0}, "this host's")
         crm.wait(5)
         wait_dead_callbacks(stand)
-        equal(stand.herald(*elsewhere, "127.0.0.1", check=True).json, {"replayed": 1}, "this host's, without a port")
+        equal(stand.herald(*elsewhere, "127.0.0.1", check=True).json, {"replayed": 1, "unreadable": 0}, "this host's, without a port")
         crm.wait(6)
         wait_quiet(stand)
         equal((callbacks(stand)["dead"], callbacks(stand)["delivered"]), (0, 2), "callbacks")
         entries = [json.loads(fields[1]) for _, fields in stand.redis.call("XRANGE", KEY + "audit", "-", "+")]
         found = [(entry["what"], entry["count"]) for entry in entries if entry["what"].startswith("callback")]
         equal(found, [("callback_replay", 1), ("callback_purge", 1), ("callback_replay", 1), ("callback_replay", 1)], "audit")
+
+
+def test_what_is_no_callback_stays_dead_until_it_is_purged():
+    texts = {"cb_1_1_1": "junk", "cb_1_1_2": "[]", "cb_1_1_3": '{"url":7}', "cb_1_1_4": '{"failure":{"reason":"other"}}',
+             "cb_1_1_5": '{"attempts":"x","failure":{"at":1},"url":""}'}
+    why = ("--reason", "who was it?", "--json")
+    with telling() as (stand, worker):
+        for name, text in texts.items():
+            stand.redis.call("HSET", KEY + "callbacks:jobs", name, text)
+            stand.redis.call("ZADD", KEY + "callbacks:of:crm.example.org", "0", name)
+        stand.redis.call("ZADD", KEY + "callbacks:hosts", "0", "crm.example.org")
+        letters = wait_dead_callbacks(stand, len(texts))
+        equal({letter["id"]: letter["reason"] for letter in letters}, dict.fromkeys(texts, "unreadable"), "reasons")
+
+        def counters():
+            found = stand.herald("callback", "list", "--json", check=True).json["counters"]
+            return {name: found[name] for name in found if name in ("replayed", "purged") or name.startswith("dead:")}
+
+        equal(counters(), {"dead:unreadable": len(texts)}, "counters")
+        for which in ((), ("--cause", "unreadable"), ("--host", "?")):
+            result = stand.herald("callback", "replay", *which, *why)
+            equal((result.status, result.json), (1, {"replayed": 0, "unreadable": len(texts)}), f"replay {which}")
+        result = stand.herald("callback", "replay", "cb_1_1_1", "cb_0_0")
+        assert result.status == 1 and "1 cannot be read" in result.err, result.describe()
+        equal((callbacks(stand)["dead"], counters()), (len(texts), {"dead:unreadable": len(texts)}), "kept")
+        entries = [json.loads(fields[1]) for _, fields in stand.redis.call("XRANGE", KEY + "audit", "-", "+")]
+        equal([entry for entry in entries if entry["what"] == "callback_replay"], [], "audit")
+        # One that somebody has repaired goes back.
+        worker.kill()
+        good = {"attempts": 0, "since": 1, "url": "https://crm.example.org/", "type": "message.sent", "at": 1, "data": {"id": "m"}}
+        stand.redis.call("HSET", KEY + "callbacks:jobs", "cb_1_1_5", json.dumps(good, separators=(",", ":")))
+        result = stand.herald("callback", "replay", *why)
+        equal((result.status, result.json), (3, {"replayed": 1, "unreadable": len(texts) - 1}), "one of them")
+        purged = stand.herald("callback", "purge", "--cause", "unreadable", "--yes", *why, check=True)
+        equal(purged.json, {"purged": len(texts) - 1}, "purge")
+        equal(counters(), {"replayed": 1, "purged": len(texts) - 1}, "counters")
 
 
 def test_more_than_may_wait_are_dropped_counted_and_said():

@@ -155,6 +155,29 @@ def test_a_letter_of_a_killed_worker_is_settled_as_well():
         check_sum(stand, 1, 0)
 
 
+def test_one_that_a_killed_worker_may_have_sent_and_that_died_since_makes_it_unclear():
+    lease = ("--lease", "6s", "--timeout", "5s")
+    with Stand() as stand:
+        stand.sandbox()
+        stand.genesys.script([{"match": {"to": number(1)}, "times": 1, "do": do} for do in ("hang-after", "hang")])
+        worker = stand.worker(*QUICK, *lease)
+        # Genesys takes the first of the two to one person, and the worker never hears of either.
+        for hangs, item in enumerate((message(1), hold(11, payload={"toAddress": number(1)})), 1):
+            push(stand, item)
+            wait_until(lambda: stand.genesys.summary()["hangs"] == hangs, lambda: stand.genesys.summary())
+        worker.kill()
+        equal(stand.genesys.summary()["accepted"], 1, "messages in Genesys")
+        stand.herald("suppress", "add", f"sms:{number(1)}", check=True)
+        stand.worker(*QUICK, *lease)
+        wait_until(lambda: flow.counts(stand).get("dead", 0) == 2, lambda: flow.counts(stand), 30)
+        equal({name: letter["reason"] for name, letter in flow.dead(stand).items()},
+              {"m1": "suppressed", "m11": "outcome_unknown"}, "letters")
+        answer = reconcile(stand, status=3)
+        equal((answer["letters"], answer["settled"]), (1, 0), answer)
+        assert "more than one" in answer["each"][0]["why"], answer
+        check_sum(stand, 0, 2)
+
+
 def test_refusals_change_nothing():
     with Stand() as stand:
         stand.sandbox()

@@ -458,7 +458,7 @@ static void test_dead_ones_are_found_replayed_and_purged_once(void **state)
     const struct taken_callbacks *taken;
     char ids[2][64];
     const char *both[2] = {ids[0], ids[1]};
-    int64_t settled = 0;
+    struct store_settled_callbacks settled = {.taken = 0};
 
     (void)send_one(fixture->store, 0, "a", URL);
     (void)send_one(fixture->store, 1, "b", URL);
@@ -478,14 +478,64 @@ static void test_dead_ones_are_found_replayed_and_purged_once(void **state)
     assert_int_equal(store_counter(look.counters, look.counter_count, "dead:rejected"), 2);
     store_callback_look_clear(&look);
     assert_int_equal(store_settle_callbacks(fixture->store, true, both, 1, &by, &settled, PATIENCE_MS, &why), 0);
-    assert_int_equal(settled, 1);
+    assert_int_equal(settled.taken, 1);
     assert_int_equal(store_settle_callbacks(fixture->store, false, both, 2, &by, &settled, PATIENCE_MS, &why), 0);
-    assert_int_equal(settled, 1); /* the first is none any more */
+    assert_int_equal(settled.taken, 1); /* the first is none any more */
     assert_callbacks(fixture, 1, 0, 0);
     taken = take(fixture->store, LEASE_MS);
     assert_string_equal(taken->items[0].id, ids[0]);
     assert_tells(taken->items[0].document, "{\"attempts\":0,\"since\":1");
     assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), 4);
+}
+
+/* The reason that each died of is counted as long as it is dead, whatever its text says. */
+static void test_what_is_no_callback_is_never_replayed_and_counts_as_unreadable(void **state)
+{
+    static const char *const texts[] = {"junk", "[]", "{\"url\":7}",
+                                        "{\"url\":\"\",\"failure\":{\"reason\":\"none\"}}"};
+    const struct audit_by by = {"test", "why"};
+    struct fixture *fixture = *state;
+    const struct taken_callbacks *taken;
+    struct store_callback_end ends[COUNT_OF(texts)];
+    const char *ids[COUNT_OF(texts)];
+    struct store_settled_callbacks settled;
+    struct reason why = {""};
+    char name[8];
+    int rc = 1;
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        (void)snprintf(name, sizeof(name), "m%zu", i);
+        (void)send_one(fixture->store, (int64_t)i, name, URL);
+    }
+    taken = take(fixture->store, LEASE_MS);
+    assert_int_equal(taken->count, COUNT_OF(texts));
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        ids[i] = taken->items[i].id;
+        ends[i] = (struct store_callback_end){
+            .id = ids[i],
+            .host = HOST,
+            .outcome = STORE_CALLBACK_DEAD,
+            .document = span_of(texts[i]),
+            .reason = "unreadable",
+        };
+    }
+    store_end_callbacks(fixture->store, ends, COUNT_OF(texts), 1000, on_settled, &rc);
+    drain(fixture->store);
+    assert_int_equal(rc, 0);
+    assert_int_equal(
+        store_settle_callbacks(fixture->store, true, ids, COUNT_OF(texts), &by, &settled, PATIENCE_MS, &why), 0);
+    assert_int_equal(settled.taken, 0);
+    assert_int_equal(settled.unreadable, COUNT_OF(texts));
+    assert_callbacks(fixture, 0, 0, COUNT_OF(texts));
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs"), COUNT_OF(texts));
+    assert_int_equal(ask(fixture, "HEXISTS", KEY ":callbacks:counts", "dead:unreadable"), 1);
+    assert_int_equal(
+        store_settle_callbacks(fixture->store, false, ids, COUNT_OF(texts), &by, &settled, PATIENCE_MS, &why), 0);
+    assert_int_equal(settled.taken, COUNT_OF(texts));
+    assert_int_equal(settled.unreadable, 0);
+    assert_int_equal(ask(fixture, "HEXISTS", KEY ":callbacks:counts", "dead:unreadable"), 0);
+    assert_int_equal(ask(fixture, "HEXISTS", KEY ":callbacks:counts", "replayed"), 0);
+    assert_int_equal(ask(fixture, "HLEN", KEY ":callbacks:jobs"), 0);
 }
 
 static void test_the_oldest_dead_ones_make_room(void **state)
@@ -539,6 +589,7 @@ int main(void)
         TEST(test_a_host_that_fails_is_left_alone_and_then_tried_with_one),
         TEST(test_a_host_that_asks_to_be_left_alone_is),
         TEST(test_dead_ones_are_found_replayed_and_purged_once),
+        TEST(test_what_is_no_callback_is_never_replayed_and_counts_as_unreadable),
         TEST(test_the_oldest_dead_ones_make_room),
     };
 

@@ -38,14 +38,18 @@ local function look_at_host(host, now)
   local _, until_ms = trouble_of(host)
   call('ZADD', key('callbacks:hosts'), int(math.max(tonumber(first[2]), until_ms, now)), host)
 end
--- Out of the dead ones: its text and what that says; nothing when somebody was faster.
-local function take_dead(id)
-  if call('ZREM', key('callbacks:dead'), id) == 0 then return nil end
+-- Out of the dead ones: its text and what that says; nothing when somebody was faster, false for one without a URL that
+-- `needs_url`. A worker keeps what it cannot read as it is, so that text has no reason, or one that nobody died of.
+local function take_dead(id, needs_url)
+  if not call('ZSCORE', key('callbacks:dead'), id) then return nil end
   local text = call('HGET', key('callbacks:jobs'), id) or ''
   local is_json, job = pcall(cjson.decode, text)
   if not is_json or type(job) ~= 'table' then job = {} end
-  local failure = type(job.failure) == 'table' and job.failure or {}
-  local field = 'dead:' .. (type(failure.reason) == 'string' and failure.reason or '')
+  if needs_url and (type(job.url) ~= 'string' or job.url == '') then return false end
+  call('ZREM', key('callbacks:dead'), id)
+  local reason = type(job.failure) == 'table' and job.failure.reason
+  local field = 'dead:' .. (type(reason) == 'string' and reason or '')
+  if call('HEXISTS', key('callbacks:counts'), field) == 0 then field = 'dead:unreadable' end
   if call('HINCRBY', key('callbacks:counts'), field, -1) <= 0 then call('HDEL', key('callbacks:counts'), field) end
   return text, job
 end
