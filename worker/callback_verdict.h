@@ -14,7 +14,7 @@ struct callback_limits {
 struct callback_attempt {
     enum transport transport;
     long status;
-    bool is_forbidden;      /* no answer, and an address of its host was not allowed */
+    bool is_forbidden;      /* no answer, as no address of its host was allowed */
     int64_t retry_after_ms; /* -1: none */
     int64_t attempts;       /* before this one */
     int64_t age_ms;         /* since it was queued, or replayed */

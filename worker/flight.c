@@ -117,7 +117,7 @@ void flight_finish(struct callbacks *callbacks, const struct http_result *result
     if (verdict.is_burnt)
         flight->callback.attempts++;
     if (result->transport != TRANSPORT_ANSWERED)
-        trace.detail = result->is_forbidden ? "its host has an address that is not public; --callback-private-hosts "
+        trace.detail = result->is_forbidden ? "its host has no address that is public; --callback-private-hosts "
                                               "may name the host"
                                             : result->error;
     else if (verdict.outcome == STORE_CALLBACK_DEAD && verdict.failure == CALLBACK_REJECTED)

@@ -119,8 +119,8 @@ void http_start(struct http *http, const struct http_request *request)
         abort(); /* more than max_requests is our own mistake; the rest is out of memory: see mem.h */
     http->free = transfer->next_free;
     transfer->context = request->context;
-    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = transfer->is_forbidden =
-        false;
+    transfer->has_left = transfer->was_stopped = transfer->was_withheld = transfer->is_cut = false;
+    transfer->was_denied = transfer->was_allowed = false;
     transfer->answer_retry_after[0] = transfer->answer_correlation_id[0] = transfer->answer_request_id[0] = '\0';
     transfer->error[0] = '\0';
     buf_reset(&transfer->body);
@@ -214,7 +214,7 @@ static void finish(struct http *http, struct transfer *transfer, CURLcode code, 
         .body = {transfer->body.data, transfer->body.len},
     };
     if (ret->transport != TRANSPORT_ANSWERED) {
-        ret->is_forbidden = transfer->is_forbidden;
+        ret->is_forbidden = transfer->was_denied && !transfer->was_allowed;
         ret->status = 0;
         ret->error = transfer->was_stopped ? "the connection broke after the request had left"
                      : transfer->error[0]  ? transfer->error

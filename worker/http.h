@@ -34,8 +34,9 @@ struct http_config {
     /* Asked right before a request leaves; false: it does not, and comes out as TRANSPORT_WITHHELD. NULL: always. */
     bool (*may_leave)(void *context, void *request_context);
     void *may_leave_context;
-    /* Asked before a connection is made, with the address itself; false: none is made to that one, and a request that
-     * gets no other comes out with `is_forbidden`. With this no proxy of the environment is used. NULL: any address. */
+    /* Asked before a connection is made, with the address itself; false: none is made to that one, and a request for
+     * which no other was allowed comes out with `is_forbidden`. With this no proxy of the environment is used. NULL:
+     * any address. */
     bool (*may_connect)(void *request_context, const struct sockaddr *address);
 };
 
@@ -69,7 +70,7 @@ struct http_result {
     const char *retry_after, *correlation_id, *request_id; /* NULL when absent */
     struct span body;                                      /* cut at body_max */
     const char *error;                                     /* libcurl's words; NULL with an answer */
-    bool is_forbidden;                                     /* there is no answer, and an address was not allowed */
+    bool is_forbidden;                                     /* there is no answer, as no address was allowed */
 };
 
 /* Lets the requests go on, without waiting. */

@@ -25,7 +25,8 @@ struct transfer {
     bool is_cut;       /* the answer's body is larger than we keep */
     char *url_text;    /* what `url` was made of */
     CURLU *url;
-    bool is_forbidden; /* an address that it would have had was not allowed */
+    bool was_denied;  /* an address that it would have had was not allowed */
+    bool was_allowed; /* one was, whatever became of the connection */
     struct shared_line *authorization, *content_type;
     char request_id[HTTP_HEADER_MAX], traceparent[HTTP_HEADER_MAX];
     struct curl_slist headers[HEADER_COUNT]; /* nodes of our own: no allocation for each request */

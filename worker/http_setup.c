@@ -61,9 +61,10 @@ static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_socka
 
     (void)purpose;
     if (http->config.may_connect && !http->config.may_connect(transfer->context, &address->addr)) {
-        transfer->is_forbidden = true;
-        return CURL_SOCKET_BAD;
+        transfer->was_denied = true;
+        return CURL_SOCKET_BAD; /* libcurl goes on to the next address */
     }
+    transfer->was_allowed = true;
     fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
