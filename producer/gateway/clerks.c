@@ -11,7 +11,7 @@
 
 #define CLERKS   4
 #define LONG_MAX (CLERKS / 2) /* jobs that take long, at once: the others are answered meanwhile */
-#define JOBS_MAX 32           /* waiting */
+#define JOBS_MAX 32           /* waiting, of those that take long and of the others each */
 
 struct task {
     struct task *next;
@@ -36,7 +36,8 @@ struct clerks {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t stirred;
     struct task *first, *last;
-    size_t waiting, long_under_way;
+    size_t waiting[2]; /* by whether they take long */
+    size_t long_under_way;
     bool is_stopping;
 };
 
@@ -95,7 +96,7 @@ static struct task *pick_locked(struct clerks *clerks)
         clerks->first = task->next;
     if (clerks->last == task)
         clerks->last = before;
-    clerks->waiting--;
+    clerks->waiting[is_long(task)]--;
     clerks->long_under_way += is_long(task);
     return task;
 }
@@ -151,14 +152,14 @@ void clerks_ask(struct exchange *exchange, const struct clerk_job *kind, void *j
     exchange_keep(exchange);
     exchange_set_patience(exchange, kind->patience_ms);
     (void)pthread_mutex_lock(&clerks->lock);
-    is_taken = clerks->waiting < JOBS_MAX && !clerks->is_stopping;
+    is_taken = clerks->waiting[is_long(task)] < JOBS_MAX && !clerks->is_stopping;
     if (is_taken) {
         if (clerks->last)
             clerks->last->next = task;
         else
             clerks->first = task;
         clerks->last = task;
-        clerks->waiting++;
+        clerks->waiting[is_long(task)]++;
         (void)pthread_cond_signal(&clerks->stirred);
     }
     (void)pthread_mutex_unlock(&clerks->lock);

@@ -12,7 +12,8 @@
 #include "producer/gateway/lane.h"
 #include "producer/gateway/meters.h"
 
-#define DRAIN_MAX ((size_t)16 << 20) /* of a refused body, read and dropped so that the answer can be read */
+#define HEADER_NODE 64                 /* bytes of libmicrohttpd for one header */
+#define DRAIN_MAX   ((size_t)16 << 20) /* of a refused body, read and dropped so that the answer can be read */
 
 /* --- headers --- */
 
@@ -81,11 +82,28 @@ static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
-/* False: answered 400, and the connection ends with it. */
+/* What libmicrohttpd needs for them: their bytes, a node for each, and cookies a second time. */
+static size_t header_memory(struct exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    int count = MHD_get_connection_values(exchange->connection,
+                                          MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND | MHD_COOKIE_KIND, NULL, NULL);
+    const char *cookies = exchange_header(exchange, MHD_HTTP_HEADER_COOKIE);
+
+    return (info ? info->header_size : 0) + (size_t)count * HEADER_NODE + (cookies ? strlen(cookies) : 0);
+}
+
+/* False: answered 400 or 431, and the connection ends with it. */
 static bool check_framing(struct exchange *exchange)
 {
     struct framing framing = {0};
 
+    if (header_memory(exchange) > EXCHANGE_HEADERS_MAX) {
+        exchange->must_close = true;
+        exchange_problem(exchange, 431, "headers_too_large", NULL, "the headers are too many or too long");
+        return false;
+    }
     (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, see_header,
                                     &framing); /* how many there are */
     if (framing.problem) {

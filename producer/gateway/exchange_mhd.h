@@ -7,6 +7,8 @@
 #include "producer/gateway/exchange.h"
 #include "producer/gateway/visitors.h"
 
+#define EXCHANGE_HEADERS_MAX 3072 /* bytes of libmicrohttpd's memory that the headers of a request may take */
+
 enum phase {
     PHASE_READING, /* its body is coming in */
     PHASE_WAITING, /* until it is answered or its sink goes on */

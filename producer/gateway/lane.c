@@ -21,9 +21,11 @@
 #include "producer/gateway/exchange_mhd.h"
 #include "producer/gateway/gather.h"
 
-#define TICK_MS          1000
-#define SILENT_S         30   /* nothing at all in the middle of a request for so long, likewise */
-#define CONNECTION_BYTES 4096 /* of memory for one connection: its headers, and what is read of a body at a time */
+#define TICK_MS  1000
+#define SILENT_S 30 /* nothing at all in the middle of a request for so long, likewise */
+/* Of memory for one connection: its headers, what is read of a body at a time, and room for the headers of its answer,
+ * without which libmicrohttpd would close it after the request has been done. */
+#define CONNECTION_BYTES (EXCHANGE_HEADERS_MAX + 1024)
 #define BODIES_MAX       (INT64_C(128) << 20) /* bytes in memory at once */
 #define RUNS_MAX         8                    /* of libmicrohttpd before anything else is looked at */
 #define LINGER_MS        1                    /* between visits to those that linger, when nothing else stirs */

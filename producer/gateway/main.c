@@ -75,7 +75,9 @@ static void *wait_for_hurry(void *argument)
     struct hurry *hurry = argument;
     int number = 0;
 
-    if (sigwait(hurry->signals, &number) == 0 && !atomic_load(&hurry->is_over)) {
+    while (sigwait(hurry->signals, &number) == 0 && number == SIGHUP)
+        continue; /* there is nothing left to read again for */
+    if (!atomic_load(&hurry->is_over)) {
         atomic_store(&hurry->gateway->is_hurried, true);
         server_wake(hurry->server);
     }

@@ -456,6 +456,42 @@ def test_a_request_under_way_is_finished_within_the_drain():
         equal(accepted(stand), 1, "accepted")
 
 
+def test_a_SIGHUP_hurries_no_drain():
+    body = json.dumps(message(1)).encode()
+    with Stand() as stand:
+        gateway = stand.gateway("--threads", "1")
+        with Wire(gateway.port) as wire:
+            wire.send(head("POST", "/v1/messages", stand.token, "Content-Type: application/json", f"Content-Length: {len(body)}"))
+            wire.send(body[:20])
+            equal(Client(gateway.port).get("/nowhere").status, 404, "its headers were read before this")
+            gateway.signal(signal.SIGTERM)
+            wait_until(lambda: "stopping" in gateway.log(), "the first to be noticed")
+            gateway.signal(signal.SIGHUP)
+            wait_until(lambda: not is_pending(gateway.pid, signal.SIGHUP), "the second to be taken")
+            assert not wire.is_closed(0.2), "the request under way was cut off"
+            equal(wire.send(body[20:]).answer().status, 202, "finished")
+            equal(gateway.wait(), 0, "exit status")
+
+
+def is_pending(pid, number):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^ShdPnd:\s+(\w+)$", status, re.MULTILINE).group(1), 16) >> (number - 1) & 1
+
+
+def test_jobs_that_take_long_keep_the_others_waiting_but_not_out():
+    """While Redis does not answer, more lists of dead letters are asked for than are let wait: the status is not told `busy`."""
+    with Stand() as stand:
+        gateway = stand.gateway()
+        stand.redis.pause()
+        wires = [Wire(gateway.port).send(head("GET", "/v1/dead", stand.token)) for _ in range(40)]
+        statuses = [wire.answer().status for wire in wires if wire.is_closed(0.2) or wire._unread]
+        wires.append(Wire(gateway.port).send(head("GET", "/v1/status", stand.token)))
+        wait_until(lambda: not wires[-1].is_closed(0.2), "it to be read")
+        stand.redis.resume()
+        equal(wires[-1].answer().status, 200, "the status")
+        assert 503 in statuses, "so many long jobs were let wait that this test shows nothing"
+
+
 def test_a_drain_that_is_over_or_a_second_signal_ends_what_is_left():
     for flags, signals in ((("--drain", "1s"), 1), (("--drain", "10m"), 2)):
         with Stand() as stand:

@@ -326,6 +326,19 @@ def test_paths_of_any_bytes():
         assert answer is None or answer.status in (414, 431), answer
 
 
+def test_what_is_accepted_is_answered_however_long_the_headers():
+    """A message that is taken and a connection that closes without a word is a message that comes again."""
+    with served() as (stand, gateway):
+        statuses = []
+        for width, size in itertools.product((40, 200), range(400, 4400, 50)):
+            lines = [f"X-{number:03}: " + "y" * (width - 9) for number in range(size // width)]
+            body = body_of(len(statuses) + 1)
+            answer = ask_large(gateway, post_head(stand, *lines, length(body)) + body)
+            statuses.append(answer.status if answer else None)
+        equal(accepted(stand), statuses.count(202), f"each has its answer: {statuses}")
+        assert statuses.count(202) > 40 and set(statuses) <= {202, 431, None}, statuses
+
+
 def test_floods_of_headers_and_long_paths():
     with served() as (stand, gateway):
         for line, statuses in (("X: " + "a" * 20000, {431}), ("a" * 20000 + ": x", {431})):

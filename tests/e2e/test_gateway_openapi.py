@@ -22,6 +22,7 @@ TEXT = (ROOT / "docs" / "openapi.json").read_text()
 DOC = json.loads(TEXT)
 ENVELOPE = json.loads((ROOT / "docs" / "envelope.schema.json").read_text())
 VERBS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+OF_EVERY_PATH = {404: "NotFound", 405: "MethodNotAllowed", 403: "OriginForbidden", 431: "HeadersTooLarge"}
 SECRET = "a-webhook-secret-of-32-characters"
 PAGE = "https://crm.example.com"
 LINES = "application/x-ndjson"
@@ -76,7 +77,7 @@ def check(answer, method, path, exact_code=None):
     operation = item.get(method.lower(), {"responses": {}})
     response = operation["responses"].get(str(answer.status))
     if not response:
-        response = {404: "NotFound", 405: "MethodNotAllowed", 403: "OriginForbidden"}.get(answer.status)
+        response = OF_EVERY_PATH.get(answer.status)
         assert response, f"{method} {path}: {answer.status} is not in the document: {answer}"
         response = DOC["components"]["responses"][response]
     response = resolve(response)
@@ -131,7 +132,7 @@ def test_the_document_is_whole():
         assert "503" in operation["responses"], about
     for kind in ("responses", "headers", "parameters", "schemas"):
         for name in DOC["components"][kind]:
-            assert f"#/components/{kind}/{name}" in TEXT or name in ("NotFound", "MethodNotAllowed", "OriginForbidden"), \
+            assert f"#/components/{kind}/{name}" in TEXT or name in OF_EVERY_PATH.values(), \
                 f"nobody uses {kind}/{name}"
 
 
@@ -344,6 +345,8 @@ def test_a_redis_that_is_away_as_documented():
 def test_other_paths_and_pages_as_documented():
     with Stand() as stand, Client(gateway_of(stand, "--cors-origins", PAGE).port, stand.token) as client:
         check(client.get("/nowhere"), "GET", "/nowhere", "not_found")
+        many = {f"X-{number}": "y" * 100 for number in range(18)}
+        check(client.request("GET", "/v1/status", None, many), "GET", "/v1/status", "headers_too_large")
         preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
         check(client.request("OPTIONS", "/v1/messages", None, preflight), "OPTIONS", "/v1/messages", "origin_forbidden")
 
