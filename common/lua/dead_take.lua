@@ -27,9 +27,14 @@ local function state_of(id)
   local state = id ~= '' and redis.pcall('HGET', messages .. id, 'state')
   return type(state) == 'string' and state
 end
+-- Letters of which a late answer said so are noted by themselves, too: what is known of a message is forgotten before (--keep).
+local any_is_sent = call('HLEN', key('dead:sent')) > 0
+local function was_sent(ticket, id)
+  return state_of(id) == 'sent' or any_is_sent and call('HEXISTS', key('dead:sent'), ticket) == 1
+end
 for i = first, #ARGV, 4 do
   local answer = 'g'
-  if kinds[ARGV[i]].list ~= '' and state_of(ARGV[i + 2]) == 'sent' then
+  if kinds[ARGV[i]].list ~= '' and was_sent(ARGV[i + 1], ARGV[i + 2]) then
     if call('HEXISTS', key('dead:letters'), ARGV[i + 1]) == 1 then answer = 's' end
   else
     wanted[#wanted + 1] = i
@@ -51,6 +56,7 @@ end
 local function take_all()
   local taken = {}
   if #tickets == 0 then return taken end
+  if any_is_sent then call('HDEL', key('dead:sent'), unpack(tickets)) end
   if call('HDEL', key('dead:letters'), unpack(tickets)) == #tickets then
     leave_index()
     return wanted

@@ -98,6 +98,13 @@ local function details(i)
   if ARGV[i + 7] == '' then return unpack(ARGV, i + 8, i + 10) end
   return id_text_or_none(sub(ARGV[i + 10], 17)), id_text_or_none(sub(ARGV[i + 8], 17, 32)), sub(ARGV[i + 8], 33)
 end
+-- A late answer: the message may have become a dead letter, which outlives what is kept of the message, and must not be sent again.
+local function note_letter(message)
+  local letter = redis.pcall('HGET', message, 'letter')
+  if type(letter) == 'string' and redis.pcall('HEXISTS', key('dead:letters'), letter) == 1 then
+    redis.pcall('HSET', key('dead:sent'), letter, wall)
+  end
+end
 -- The same in keys of its own. Answers whether this is the first time that it is said to be sent, too.
 local function write_out(kind, i, is_ours, is_first)
   local id, provider, since, to = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 6]
@@ -110,6 +117,7 @@ local function write_out(kind, i, is_ours, is_first)
   if is_ours and fresh == 0 and call('HDEL', message, 'late') == 1 then is_first = false end
   if is_first and not is_ours then redis.pcall('HSET', message, 'late', 1) end
   call('PEXPIRE', message, keep_ms)
+  if not is_ours then note_letter(message) end
   any_is_known = true
   if to ~= '' then
     redis.pcall('HSET', message, 'callback', to) -- receipts are told there, too

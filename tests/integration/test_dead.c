@@ -431,6 +431,34 @@ static void test_a_letter_whose_message_was_sent_after_all_is_not_sent_again(voi
     assert_counted(fixture);
 }
 
+/* What a late answer said of a letter's message is known for as long as the letter is there, not only for --keep. */
+static void test_a_letter_known_as_sent_is_not_sent_again_when_its_message_is_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    struct watching watching = {.stop_after = 0};
+    const struct store_settle late = {.ticket = "gone",
+                                      .id = "m1",
+                                      .campaign = "",
+                                      .provider_id = "p1",
+                                      .attempts = 1,
+                                      .conversation_id = "",
+                                      .correlation_id = "",
+                                      .audit = span_of("{}")};
+    struct dead_tally tally;
+
+    bury_many(fixture, 0, 3);
+    store_settle(fixture->store, STORE_SENT, "w", &late, 1, ignore_settled, NULL);
+    drain(fixture->store);
+    call(fixture, "DEL", KEY ":message:m1");
+    tally = run_on(fixture->store, (struct dead_job){.limit = 0}, "", &watching);
+    assert_int_equal(tally.done, 2);
+    assert_int_equal(tally.sent, 1);
+    assert_string_equal(watching.left, "m1 sent;");
+    assert_int_equal(purge(fixture, ""), 1);
+    assert_int_equal(ask(fixture, "EXISTS", KEY ":dead:sent"), 0);
+    assert_counted(fixture);
+}
+
 static void test_the_counters_are_right_after_every_mix(void **state)
 {
     static const char *const filters[] = {"reason=rejected",
@@ -827,6 +855,7 @@ int main(void)
         TEST_ON_EMPTY(test_an_edit_changes_the_envelope_or_nothing),
         TEST_ON_EMPTY(test_a_patch_leaves_alone_what_is_heralds_own),
         TEST_ON_EMPTY(test_a_letter_whose_message_was_sent_after_all_is_not_sent_again),
+        TEST_ON_EMPTY(test_a_letter_known_as_sent_is_not_sent_again_when_its_message_is_forgotten),
         TEST_ON_EMPTY(test_the_counters_are_right_after_every_mix),
         TEST_ON_EMPTY(test_a_filter_takes_the_letters_it_says_and_a_limit_the_oldest),
         TEST_ON_EMPTY(test_whatever_answer_or_request_is_lost_each_letter_is_replayed_once_and_counted_once),

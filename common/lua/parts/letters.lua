@@ -1,10 +1,11 @@
 -- Dead letters. The documents are in `dead:letters` by ticket; `dead:index` is a stream whose ids are the tickets, oldest
 -- first, with what letters are found by: reason, campaign, channel, code, id, when, bytes. `dead:counts` and
 -- `dead:campaigns` are how many there are of each, changed in the same step, so that nobody has to count a million.
+-- `dead:sent` has the tickets of those of which a late answer said that their message was sent after all.
 local HOUR_MS = 3600000
 local letter_sums = {reason = {}, channel = {}, hour = {}, campaign = {}}
 local function expect_letters()
-  expect('HLEN', 'dead:letters', 'dead:counts')
+  expect('HLEN', 'dead:letters', 'dead:counts', 'dead:sent')
   expect('XLEN', 'dead:index')
   expect('ZCARD', 'dead:campaigns')
 end
