@@ -264,6 +264,7 @@ static int64_t pause_of_locked(struct crew *crew, const struct crew_end *end, co
     return 0;
 }
 
+/* And nothing of ours starts meanwhile, either. */
 static int64_t pause_locked(struct crew *crew, const struct crew_end *end, const struct verdict *verdict,
                             int64_t retry_after_ms)
 {

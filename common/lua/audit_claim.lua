@@ -2,9 +2,9 @@
 -- Only one may: another one that wants to waits until the lease has run out. `audit:export` is a hash of the exporter and of how
 -- far it is, and stays, because the chain goes on from there. What one who takes over finds is kept as `from`, so that the one
 -- before can tell whether its last step was taken.
--- Answers 1 and whether anything was acknowledged here before (a claim alone says nothing), or 0 and where the other one writes and how long its lease still is; in
--- both cases then: id, number and hash of the last line that was acknowledged, its file, how far that goes,
--- entries that were lost, oldest id, newest id, entries.
+-- Answers 1 and whether anything was acknowledged here before (a claim alone says nothing), or 0 and where the other one writes
+-- and how long its lease still is; in both cases then: id, number and hash of the last line that was acknowledged, its file,
+-- how far that goes, entries that were lost, oldest id, newest id, entries.
 local export, now = key('audit:export'), seen_ms()
 local lease_ms = tonumber(ARGV[2])
 expect('XLEN', 'audit')

@@ -18,7 +18,7 @@ if call('HDEL', key('dead:letters'), ticket) == 0 then
   return was[1] == 'sent' and was[2] == provider and was[3] == conversation and 'y' or 'g'
 end
 call('XDEL', key('dead:index'), ticket)
-redis.pcall('HDEL', key('dead:sent'), ticket)
+call('HDEL', key('dead:sent'), ticket)
 count_letter(reason, campaign, channel, tonumber(died_at), -1)
 for _, hash in ipairs({'counts', campaign ~= '' and 'campaign:' .. campaign or nil}) do
   count(hash, 'dead', -1)

@@ -75,8 +75,10 @@ static void *wait_for_hurry(void *argument)
     struct hurry *hurry = argument;
     int number = 0;
 
-    while (sigwait(hurry->signals, &number) == 0 && number == SIGHUP)
-        continue; /* there is nothing left to read again for */
+    do {
+        if (sigwait(hurry->signals, &number) != 0)
+            return NULL;
+    } while (number == SIGHUP); /* there is nothing left to read again for */
     if (!atomic_load(&hurry->is_over)) {
         atomic_store(&hurry->gateway->is_hurried, true);
         server_wake(hurry->server);

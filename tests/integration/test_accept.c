@@ -72,12 +72,10 @@ static void on_accepted(void *context, int rc, const struct store_acceptance *an
 static const char *offer_to(struct store *store, int64_t most, const struct store_offer *offers, size_t count)
 {
     static struct heard heard;
-    struct reason why = {""};
 
     heard = (struct heard){.rc = 1};
     store_accept(store, most, offers, count, on_accepted, &heard);
-    if (store_finish(store, 0, PATIENCE_MS, &why) != 0)
-        fail_msg("%s", why.text);
+    drain(store);
     assert_int_equal(heard.calls, 1);
     return heard.rc == 0 ? heard.text : heard.rc == ERR_STATE ? "refused" : "lost";
 }
@@ -131,11 +129,10 @@ static void on_enqueued(void *context, int rc, const enum store_enqueued *answer
 
 static int enqueue(struct fixture *fixture, const char *campaign, struct store_offer offer)
 {
-    struct reason why = {""};
     int accepted = -1;
 
     store_enqueue(fixture->store, campaign, &offer.message, 1, on_enqueued, &accepted);
-    assert_int_equal(store_finish(fixture->store, 0, PATIENCE_MS, &why), 0);
+    drain(fixture->store);
     return accepted;
 }
 

@@ -171,7 +171,7 @@ static void explore(struct model *model, bool is_pushed, bool is_hold)
 
     assert_in_range(depth, 1, DEPTH_MAX);
     graph->nodes = mem_zalloc(NODES_MAX, sizeof(*graph->nodes));
-    redis_reply_free(redis_server_call(model->server, "FLUSHALL", NULL));
+    call(model, "FLUSHALL");
     model->steps = 0;
     for (size_t i = 0; i < start_count; i++) {
         bool is_new;
@@ -260,10 +260,10 @@ static void reap_one(struct model *model, const char *held, const char *list, ch
     reply = redis_server_call(model->server, "HSET", KEY ":inflight:A", "a1-0", held, NULL);
     assert_null(redis_reply_error(reply));
     redis_reply_free(reply);
-    command(model->server, "ZADD", KEY ":workers", "1", "A");
-    command(model->server, "SET", KEY ":pulse", now, NULL);
+    call(model, "ZADD", KEY ":workers", "1", "A");
+    call(model, "SET", KEY ":pulse", now);
     store_reap(model->store, HOUR_MS, on_reaped, &taken);
-    finish(model->store);
+    drain(model->store);
     assert_int_equal(taken, 1);
     if (list)
         reply = redis_server_call(model->server, "LRANGE", list, "0", "-1", NULL);
@@ -311,15 +311,6 @@ static void test_the_reaper_adds_its_mark_and_changes_nothing_else_in_a_text(voi
     }
 }
 
-static int64_t ask(struct model *model, const char *a, const char *b, const char *c)
-{
-    struct redis_reply *reply = redis_server_call(model->server, a, b, c, NULL);
-    int64_t number = redis_reply_integer(reply);
-
-    redis_reply_free(reply);
-    return number;
-}
-
 static void test_the_reaper_buries_what_is_to_be_held_with_an_id_and_without(void **state)
 {
     static const struct {
@@ -356,10 +347,10 @@ static void test_the_reaper_buries_what_is_to_be_held_with_an_id_and_without(voi
         assert_int_equal(digits, 13);
         assert_string_equal(found + before + digits, table[i].after);
         assert_int_equal(ask(model, "HEXISTS", KEY ":message:m1", "state"), table[i].has_id);
-        assert_int_equal(ask(model, "EXISTS", KEY ":message:", NULL), 0);
+        assert_int_equal(ask(model, "EXISTS", KEY ":message:"), 0);
         assert_int_equal(ask(model, "HEXISTS", KEY ":counts", "accepted"), !table[i].is_accepted);
         assert_int_equal(ask(model, "HGET", KEY ":counts", "dead"), 1);
-        assert_int_equal(ask(model, "HLEN", KEY ":inflight:A", NULL), 0);
+        assert_int_equal(ask(model, "HLEN", KEY ":inflight:A"), 0);
     }
 }
 

@@ -16,8 +16,8 @@ static int open_fixture(void **state)
 
     (void)open_empty(state);
     store_set_poll_times(fixture->store, &(struct store_poll_times){20, HOUR_MS});
-    (void)ask(fixture, "ZADD", KEY ":workers", "9999999999999", "w1");
-    (void)ask(fixture, "ZADD", KEY ":workers", "9999999999999", "w2");
+    call(fixture, "ZADD", KEY ":workers", "9999999999999", "w1");
+    call(fixture, "ZADD", KEY ":workers", "9999999999999", "w2");
     return 0;
 }
 
@@ -49,7 +49,7 @@ static int send_one(struct fixture *fixture, int number, const char *conversatio
     (void)snprintf(ticket, sizeof(ticket), "t%d", number);
     (void)snprintf(id, sizeof(id), "m%d", number);
     (void)snprintf(provider, sizeof(provider), "p%d", number);
-    (void)ask(fixture, "HSET", KEY ":inflight:w1", ticket, "N{}");
+    call(fixture, "HSET", KEY ":inflight:w1", ticket, "N{}");
     store_settle(fixture->store, STORE_SENT, "w1", &item, 1, on_settled, &rc);
     drain(fixture->store);
     return rc;
@@ -71,7 +71,7 @@ static void make_due(struct fixture *fixture)
     static const char script[] =
         "for _, c in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZADD', KEYS[1], 1, c) end return 1";
 
-    (void)ask(fixture, "EVAL", script, "1", KEY ":poll");
+    call(fixture, "EVAL", script, "1", KEY ":poll");
 }
 
 struct found {
@@ -263,7 +263,7 @@ static void test_one_conversation_holds_a_bounded_number_of_messages(void **stat
     for (size_t i = 0; i + 20 < sizeof(text); i += 20)
         (void)snprintf(text + i, 21, "9999999999999 p%04d ", (int)(i / 20) % 10000);
     call(fixture, "HSET", KEY ":poll:messages", "c1", text);
-    (void)ask(fixture, "ZADD", KEY ":poll", "1", "c1");
+    call(fixture, "ZADD", KEY ":poll", "1", "c1");
     assert_int_equal(send_one(fixture, 1, "c1"), 0);
     assert_int_equal(ask(fixture, "HGET", KEY ":counts", "unpolled"), 1);
     assert_int_equal(ask(fixture, "HSTRLEN", KEY ":poll:messages", "c1"), (int64_t)strlen(text));
@@ -274,7 +274,7 @@ static void test_one_conversation_holds_a_bounded_number_of_messages(void **stat
 static void push(struct fixture *fixture, int count)
 {
     for (int i = 0; i < count; i++)
-        (void)ask(fixture, "LPUSH", KEY ":ready", "{}");
+        call(fixture, "LPUSH", KEY ":ready", "{}");
 }
 
 static void on_reserved(void *context, const struct store_reserved *reserved)
@@ -418,7 +418,7 @@ static void test_a_pause_of_the_org_and_one_of_asking_hold_questions_and_the_lat
     assert_int_equal(found->polled.count, 0);
     assert_true(found->polled.hold_ms > 50000 && found->polled.is_own_hold);
     assert_int_equal(reserve(fixture, 1, any).count, 1);
-    (void)ask(fixture, "DEL", KEY ":poll:hold");
+    call(fixture, "DEL", KEY ":poll:hold");
     store_hold(fixture->store, 60000, "too many");
     drain(fixture->store);
     found = poll_any(fixture);
@@ -432,7 +432,7 @@ static void test_without_a_lease_nothing_is_handed_out(void **state)
 
     send_in_own_conversations(fixture, 1);
     make_due(fixture);
-    (void)ask(fixture, "ZADD", KEY ":workers", "1", "w1");
+    call(fixture, "ZADD", KEY ":workers", "1", "w1");
     assert_true(poll_any(fixture)->polled.has_no_lease);
     assert_int_equal(poll_as(fixture, "w2", 1, any)->polled.count, 1);
 }
@@ -445,7 +445,7 @@ static void test_keys_of_a_wrong_type_stop_the_step_before_it_changes_anything(v
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         (void)close_fixture(state);
         (void)open_fixture(state);
-        (void)ask(fixture, "LPUSH", keys[i], "x");
+        call(fixture, "LPUSH", keys[i], "x");
         assert_int_equal(poll_any(fixture)->polled.rc, ERR_STATE);
         if (i < 2) {
             assert_int_equal(send_one(fixture, 1, "c1"), ERR_STATE);
@@ -461,8 +461,8 @@ static void test_what_others_wrote_there_is_no_question_and_goes_away(void **sta
     struct fixture *fixture = *state;
     const struct found *found;
 
-    (void)ask(fixture, "ZADD", KEY ":poll", "1", "../../etc");
-    (void)ask(fixture, "ZADD", KEY ":poll", "1", "alone");
+    call(fixture, "ZADD", KEY ":poll", "1", "../../etc");
+    call(fixture, "ZADD", KEY ":poll", "1", "alone");
     redis_reply_free(
         redis_server_call(fixture->server, "HSET", KEY ":poll:messages", "../../etc", "9999999999999 p1 ", NULL));
     found = poll_any(fixture);
@@ -476,7 +476,7 @@ static void test_a_clock_of_Redis_that_was_set_back_does_not_keep_questions_wait
     struct fixture *fixture = *state;
 
     assert_int_equal(send_one(fixture, 1, "c1"), 0);
-    (void)ask(fixture, "ZADD", KEY ":poll", "9999999999999", "c1");
+    call(fixture, "ZADD", KEY ":poll", "9999999999999", "c1");
     assert_int_equal(poll_any(fixture)->polled.count, 1);
 }
 

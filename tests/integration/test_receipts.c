@@ -239,7 +239,7 @@ static void run_order(struct fixture *fixture, const int order[EVENTS], int answ
 static void look_without_audit(struct fixture *fixture, bool has_early_opt_out, char out[LOOK_MAX])
 {
     assert_int_equal(ask(fixture, "XLEN", KEY ":audit"), EVENTS + 1 + has_early_opt_out);
-    (void)ask(fixture, "DEL", KEY ":audit");
+    call(fixture, "DEL", KEY ":audit");
     look(fixture, out);
 }
 
@@ -608,7 +608,7 @@ static void test_a_key_of_one_message_of_a_wrong_type_holds_up_no_other(void **s
             settle(fixture->store, STORE_SENT, other);
             put_wrong(fixture, names[i], false);
             (void)snprintf(key, sizeof(key), KEY ":%s", names[i]);
-            (void)ask(fixture, "RPUSH", key, "not what you think");
+            call(fixture, "RPUSH", key, "not what you think");
             assert_int_equal(record(fixture->store, receipts, 2)[1], '1');
             if (is_early)
                 settle(fixture->store, STORE_SENT, sent_of("p1"));
@@ -627,12 +627,12 @@ static void test_the_audit_entry_of_a_receipt_names_the_message_when_it_is_known
     char found[LOOK_MAX];
 
     settle(fixture->store, STORE_SENT, sent_of("p1"));
-    (void)ask(fixture, "DEL", KEY ":audit");
+    call(fixture, "DEL", KEY ":audit");
     (void)record_one(fixture->store, receipt_of("a", DELIVERY_READ, 40));
     look(fixture, found);
     assert_non_null(strstr(found, "audit {\"at\":1,\"what\":\"receipt\",\"id\":\"m1\",\"campaign\":\"spring\"}\n"));
-    (void)ask(fixture, "DEL", KEY ":link:p1");
-    (void)ask(fixture, "DEL", KEY ":audit");
+    call(fixture, "DEL", KEY ":link:p1");
+    call(fixture, "DEL", KEY ":audit");
     (void)record_one(fixture->store, receipt_of("b", DELIVERY_READ, 40));
     look(fixture, found);
     assert_non_null(strstr(found, "audit " AUDIT "\n"));
@@ -645,7 +645,7 @@ static void accept_message(struct fixture *fixture)
     set_field(fixture, KEY ":message:m1", "state", "accepted");
     set_field(fixture, KEY ":message:m1", "accepted_at", "5");
     set_field(fixture, KEY ":message:m1", "campaign", "spring");
-    (void)ask(fixture, "PEXPIRE", KEY ":message:m1", "60000");
+    call(fixture, "PEXPIRE", KEY ":message:m1", "60000");
     take(fixture);
 }
 
@@ -733,7 +733,7 @@ static void test_a_cancelled_message_says_so_wherever_it_was(void **state)
     assert_in_range(ask(fixture, "PTTL", KEY ":message:m1"), 1, INT64_C(7) * 24 * HOUR_MS);
 
     accept_message(fixture);
-    (void)ask(fixture, "DEL", KEY ":message:m1"); /* it came without a state: nobody asks for it */
+    call(fixture, "DEL", KEY ":message:m1"); /* it came without a state: nobody asks for it */
     set_field(fixture, KEY ":campaign:spring", "state", "cancelled");
     assert_int_equal(check(fixture), STORE_CANCELLED);
     assert_false(read_message(fixture->store, "m1")->is_known);

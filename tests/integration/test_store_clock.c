@@ -95,7 +95,6 @@ static void test_what_was_put_off_by_a_clock_that_was_ahead_comes_forward_in_bou
     struct fixture *fixture = *state;
     int64_t wall_ms = clock_wall_ms();
     char before[24], text[24];
-    struct redis_reply *reply;
 
     (void)snprintf(before, sizeof(before), "%lld", (long long)(wall_ms + HOUR_MS / 2));
     set_clock(fixture, -YEAR_MS);
@@ -106,9 +105,8 @@ static void test_what_was_put_off_by_a_clock_that_was_ahead_comes_forward_in_bou
     add_delayed(fixture, wall_ms + 2 * YEAR_MS, "far"); /* no clock that was a year ahead put it there */
     for (int tick = 1; tick <= 4; tick++) {
         assert_int_equal(reserve_within(fixture->store, "w1", tick, 1, UNLIMITED)->seen.count, 0);
-        reply = redis_server_call(fixture->server, "ZCOUNT", KEY ":delayed", "0", before, NULL);
-        assert_int_equal(redis_reply_integer(reply), tick * 500 < STRAYS ? tick * 500 : STRAYS);
-        redis_reply_free(reply);
+        assert_int_equal(ask(fixture, "ZCOUNT", KEY ":delayed", "0", before),
+                         tick * 500 < STRAYS ? tick * 500 : STRAYS);
     }
     assert_int_equal(ask(fixture, "HEXISTS", KEY ":clock", "stray_by"), 0);
 }

@@ -70,15 +70,15 @@ int close_fixture(void **state)
     return 0;
 }
 
-int64_t expect_number(struct redis_reply *reply)
+int64_t take_number(struct redis_reply *reply)
 {
     int64_t number = redis_reply_integer(reply);
 
-    expect_reply(reply);
+    take_reply(reply);
     return number;
 }
 
-void expect_reply(struct redis_reply *reply)
+void take_reply(struct redis_reply *reply)
 {
     if (redis_reply_error(reply))
         fail_msg("Redis: %s", redis_reply_error(reply));

@@ -28,9 +28,9 @@ struct store *open_store(const char *url);
 void drain(struct store *store);
 
 /* One command of texts, which must not be answered by an error; and one that is answered by a number. */
-#define call(fixture, ...) expect_reply(redis_server_call((fixture)->server, __VA_ARGS__, NULL))
-#define ask(fixture, ...)  expect_number(redis_server_call((fixture)->server, __VA_ARGS__, NULL))
-void expect_reply(struct redis_reply *reply);
-int64_t expect_number(struct redis_reply *reply);
+#define call(fixture, ...) take_reply(redis_server_call((fixture)->server, __VA_ARGS__, NULL))
+#define ask(fixture, ...)  take_number(redis_server_call((fixture)->server, __VA_ARGS__, NULL))
+void take_reply(struct redis_reply *reply);
+int64_t take_number(struct redis_reply *reply);
 
 #endif

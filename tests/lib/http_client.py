@@ -130,6 +130,11 @@ class Wire:
         self._unread += data
         return data == b""
 
+    def has_said(self, seconds=0):
+        """Whether something of an answer is there, after waiting for it for so long."""
+        self.is_closed(seconds)
+        return self._unread != b""
+
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
         return self

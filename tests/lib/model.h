@@ -8,14 +8,9 @@
 #ifndef HERALD_TESTS_MODEL_H
 #define HERALD_TESTS_MODEL_H
 
-#include "common/store.h"
+#include "tests/lib/fixture.h"
 
-#include "tests/lib/redis_server.h"
-#include "tests/unit/unit.h"
-
-#define PATIENCE_MS  20000
 #define HOUR_MS      3600000
-#define KEY          "herald:{t}"
 #define CAMPAIGN     "spring"
 #define BURIED       "{\"buried\":\"m1\"}"
 #define TEXT_MAX     512
@@ -86,9 +81,6 @@ void write_provider(const struct world *world, int life, int number, char out[40
 
 void look(struct model *model);         /* everything in Redis is as the world says */
 void check_status(struct model *model); /* and `herald status` sums it up to one message */
-
-void finish(struct store *store);
-void command(struct redis_server *server, const char *a, const char *b, const char *c, const char *d);
 
 /* All of the org under a number, to come back to; and back to it, or to nothing when there is no such number. */
 void save_world(struct model *model, int number);

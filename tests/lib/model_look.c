@@ -261,33 +261,14 @@ void check_status(struct model *model)
 
 /* --- short forms --- */
 
-void finish(struct store *store)
-{
-    struct reason why = {""};
-
-    if (store_finish(store, 0, PATIENCE_MS, &why) != 0)
-        fail_msg("%s", why.text);
-}
-
-void command(struct redis_server *server, const char *a, const char *b, const char *c, const char *d)
-{
-    struct redis_reply *reply = redis_server_call(server, a, b, c, d, NULL);
-
-    if (redis_reply_error(reply))
-        fail_msg("%s: %s", a, redis_reply_error(reply));
-    redis_reply_free(reply);
-}
 static void run_numbered(struct model *model, const char *sha, int number)
 {
     char text[16];
-    struct redis_reply *reply;
 
     (void)snprintf(text, sizeof(text), "%d", number);
-    reply = redis_server_call(model->server, "EVALSHA", sha, "0", text, NULL);
-    if (redis_reply_error(reply))
-        fail_msg("snapshot: %s", redis_reply_error(reply));
-    redis_reply_free(reply);
+    call(model, "EVALSHA", sha, "0", text);
 }
+
 void save_world(struct model *model, int number)
 {
     run_numbered(model, model->save_sha, number);

@@ -56,7 +56,7 @@ static int enqueue(struct model *model)
     message.envelope = (struct span){text, strlen(text)};
     store_key_of(CAMPAIGN, span_of(message_id(&model->world)), message.key);
     store_enqueue(model->store, CAMPAIGN, &message, 1, on_enqueued, &answer);
-    finish(model->store);
+    drain(model->store);
     return answer;
 }
 
@@ -98,7 +98,7 @@ static struct taken reserve(struct model *model, int life, int first)
     ask.rate = (struct rate){1000, HOUR_MS};
     ask.margin_ms = 10;
     store_reserve(model->store, &ask, on_reserved, &taken);
-    finish(model->store);
+    drain(model->store);
     expect_number(model, "rc of reserve", taken.seen.rc, 0);
     return taken;
 }
@@ -189,7 +189,7 @@ static void check(struct model *model, int life, bool adopts)
     if (adopts)
         item.adopted = (struct span){text, strlen(text)};
     store_check(model->store, &about, &item, 1, on_checked, &answer);
-    finish(model->store);
+    drain(model->store);
     expect_number(model, "answer of check", answer, look_at(&model->world, life, adopts));
 }
 
@@ -244,7 +244,7 @@ static void settle(struct model *model, int life, enum store_move move, const ch
     write_ticket(life, mind->ticket, ticket);
     write_provider(&model->world, life, mind->ticket, provider);
     store_settle(model->store, move, names[name_of[life]], &item, 1, on_settled, &rc);
-    finish(model->store);
+    drain(model->store);
     expect_number(model, "rc of settle", rc, 0);
 }
 
@@ -324,7 +324,7 @@ static bool step_fence(struct model *model, int life)
         return false;
     mind->next++; /* the reserve that was lost */
     store_fence(model->store, names[name_of[life]], life == A1 ? "a1-" : life == A2 ? "a2-" : "b1-", mind->next);
-    finish(model->store);
+    drain(model->store);
     model->world.fences[life] = mind->next;
     return true;
 }
@@ -358,7 +358,7 @@ static bool step_beat(struct model *model, int life)
     if (!world->minds[life].is_here)
         return false;
     store_beat(model->store, &who, "", "closed", on_beaten, &answer);
-    finish(model->store);
+    drain(model->store);
     expect_number(model, "answer of beat", answer, is_ours ? STORE_LEASE_OURS : STORE_LEASE_NOT_OURS);
     if (is_ours) {
         world->leases[name] = LEASE;
@@ -401,7 +401,7 @@ static bool step_leave(struct model *model, int life)
     if (world->instance[name] != life)
         return false;
     store_leave(model->store, names[name]);
-    finish(model->store);
+    drain(model->store);
     if (world->place == FLIGHT && world->holder == name)
         return true;
     world->leases[name] = NO_LEASE;
@@ -415,7 +415,7 @@ static bool step_lease_runs_out(struct model *model, int life)
 
     if (model->world.leases[name] != LEASE)
         return false;
-    command(model->server, "ZADD", KEY ":workers", "1", names[name]);
+    call(model, "ZADD", KEY ":workers", "1", names[name]);
     model->world.leases[name] = LEASE_PAST;
     return true;
 }
@@ -434,9 +434,9 @@ static bool step_reap(struct model *model, int life)
     int64_t taken = -1;
 
     (void)life;
-    command(model->server, "DEL", KEY ":calm", KEY ":nothing", NULL);
+    call(model, "DEL", KEY ":calm");
     store_reap(model->store, HOUR_MS, on_reaped, &taken);
-    finish(model->store);
+    drain(model->store);
     expect_number(model, "reaped", taken, takes);
     if (takes) {
         world->marks++;
@@ -513,7 +513,7 @@ static bool step_hold(struct model *model, int life)
 {
     (void)life;
     store_hold(model->store, HOUR_MS, "429");
-    finish(model->store);
+    drain(model->store);
     model->world.is_paused = 1;
     return true;
 }
@@ -523,7 +523,7 @@ static bool step_hold_ends(struct model *model, int life)
     (void)life;
     if (!model->world.is_paused)
         return false;
-    command(model->server, "DEL", KEY ":hold", KEY ":nothing", NULL);
+    call(model, "DEL", KEY ":hold");
     model->world.is_paused = 0;
     return true;
 }
@@ -536,7 +536,7 @@ static bool step_touch(struct model *model, int life)
         return false;
     write_ticket(life, model->world.minds[life].ticket, ticket);
     store_touch(model->store, names[name_of[life]], ticket, (struct span){"+2", 2}, 0);
-    finish(model->store);
+    drain(model->store);
     return true;
 }
 
@@ -573,7 +573,7 @@ static bool take_letter(struct model *model, bool is_purge)
     write_text(world, 1, 0, text);
     takes[0].envelope.len = is_purge ? 0 : strlen(text);
     store_dead_read(model->store, "", "+", 2, on_letter, &letter);
-    finish(model->store);
+    drain(model->store);
     for (int again = 0; again < 2; again++) {
         struct store_take_run run;
         enum store_taken answer;
@@ -581,7 +581,7 @@ static bool take_letter(struct model *model, bool is_purge)
         store_take_begin(&run, &by);
         run.is_purge = is_purge;
         store_dead_take(model->store, &run, takes, 1, on_letter_taken, &answer);
-        finish(model->store);
+        drain(model->store);
         expect_number(model, "taken", answer,
                       stays   ? STORE_LETTER_SENT
                       : again ? STORE_LETTER_GONE
@@ -621,7 +621,7 @@ static bool step_falls_due(struct model *model, int life)
     if (world->place != LATER)
         return false;
     write_text(world, world->is_adopted, world->marks, text);
-    command(model->server, "ZADD", KEY ":delayed", "1", text);
+    call(model, "ZADD", KEY ":delayed", "1", text);
     world->place = DUE;
     return true;
 }
@@ -739,7 +739,7 @@ void begin(struct model *model, bool is_pushed, bool is_hold, const struct start
     assert_true(step_join(model, A1) && step_join(model, B1));
     if (is_pushed) {
         write_text(world, 0, 0, text);
-        command(model->server, "LPUSH", KEY ":ready:high", text, NULL);
+        call(model, "LPUSH", KEY ":ready:high", text);
     } else {
         assert_int_equal(enqueue(model), 1);
         world->is_adopted = 1;
