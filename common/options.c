@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/nearest.h"
 #include "common/option_value.h"
 
 #define SECRET_FILE_MAX 4096
@@ -31,6 +32,22 @@ static struct target find_flag(const struct option_set *sets, size_t count, cons
         }
     }
     return (struct target){NULL, NULL};
+}
+
+/* No such flag; which one may have been meant. */
+static void refuse_flag(const struct option_set *sets, size_t count, struct span flag, struct reason *why)
+{
+    struct nearest nearest = {.word = flag};
+
+    for (size_t s = 0; s < count; s++) {
+        for (size_t i = 0; i < sets[s].count; i++) {
+            if (sets[s].rows[i].flag && is_here(&sets[s], &sets[s].rows[i]))
+                nearest_look_at(&nearest, sets[s].rows[i].flag);
+        }
+    }
+    reason_set(why, "--%.*s is not an option here; %s%s%s", (int)(flag.len < 60 ? flag.len : 60), flag.data,
+               nearest.name ? "did you mean --" : "see --help", nearest.name ? nearest.name : "",
+               nearest.name ? "?" : "");
 }
 
 /* Sets one value; a failure says where the bad value stands. */
@@ -225,7 +242,7 @@ static int apply_flag(const struct option_set *sets, size_t count, int argc, cha
         return ERR_INVALID;
     }
     if (!t.row) {
-        reason_set(why, "--%.*s is not an option here; see --help", (int)(len < 60 ? len : 60), word);
+        refuse_flag(sets, count, (struct span){word, len}, why);
         return ERR_INVALID;
     }
     if (t.row->kind == OPTION_SWITCH && !value)

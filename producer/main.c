@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/nearest.h"
 #include "producer/command.h"
 
 #define COMMAND_ROW(name) &command_##name,
@@ -115,6 +116,40 @@ static bool explain_group(const char *word, FILE *out)
     return is_group;
 }
 
+/* As many of the words as a command's name has. */
+static struct span join_words(const char *name, int argc, char *const *argv, char out[2 * NEAREST_MAX])
+{
+    bool is_pair = strchr(name, ' ') && argc > 1;
+
+    (void)snprintf(out, 2 * NEAREST_MAX, "%s%s%s", argv[0], is_pair ? " " : "", is_pair ? argv[1] : "");
+    return span_of(out);
+}
+
+/* There is no command like these words. */
+static void refuse_command(int argc, char *const *argv)
+{
+    struct nearest nearest = {.name = NULL};
+    char words[2 * NEAREST_MAX];
+
+    if (argv[0][0] == '-') {
+        (void)fprintf(stderr,
+                      "herald: options come after the command: herald COMMAND %.*s ...; "
+                      "herald --help shows the commands\n",
+                      (int)strcspn(argv[0], "="), argv[0]); /* its value may be a secret */
+        return;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        nearest.word = join_words(commands[i]->name, argc, argv, words);
+        nearest_look_at(&nearest, commands[i]->name);
+    }
+    (void)fprintf(stderr, "herald: there is no command `%.60s%s%.60s`; ", argv[0], argc > 1 ? " " : "",
+                  argc > 1 ? argv[1] : "");
+    if (nearest.name)
+        (void)fprintf(stderr, "did you mean `herald %s`?\n", nearest.name);
+    else
+        (void)fprintf(stderr, "herald --help shows what there is\n");
+}
+
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of its write */
@@ -137,8 +172,7 @@ int main(int argc, char **argv)
     if (argc == 3 && is_help(argv[2]) && explain_group(argv[1], stdout))
         return EXIT_DONE;
     if (argc > 1)
-        (void)fprintf(stderr, "herald: there is no command `%.60s%s%.60s`; herald --help shows what there is\n",
-                      argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+        refuse_command(argc - 1, argv + 1);
     else
         print_overview(stderr);
     return EXIT_USAGE;

@@ -43,11 +43,11 @@ int server_start(struct server **ret, struct gateway *gateway, struct reason *wh
     int rc;
 
     server->lanes = mem_zalloc(count, sizeof(struct lane *));
-    rc = clerks_start(&server->clerks, gateway, why);
-    gateway->clerks = server->clerks;
     config.connections_max = connections_each(gateway->settings->max_connections, count);
-    if (rc == 0)
-        rc = listener_open("--listen", gateway->settings->listen, &config.listen_fd, &server->port, why);
+    rc = listener_open("--listen", gateway->settings->listen, &config.listen_fd, &server->port, why);
+    if (rc == 0) /* asks Redis, which takes its time when it is away */
+        rc = clerks_start(&server->clerks, gateway, why);
+    gateway->clerks = server->clerks;
     for (; rc == 0 && server->lane_count < count; server->lane_count += rc == 0)
         rc = lane_start(&server->lanes[server->lane_count], &config, why);
     if (config.listen_fd >= 0)

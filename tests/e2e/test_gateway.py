@@ -372,6 +372,7 @@ def test_a_start_that_cannot_work_says_why():
         cases = [
             (("--listen", f"127.0.0.1:{port}"), 1, f"cannot listen on 127.0.0.1:{port}: Address already in use"),
             (("--redis", "redis://127.0.0.1:1/0"), 4, "is --redis (HERALD_REDIS_URL) right?"),
+            (("--redis", "redis://127.0.0.1:1/0", "--listen", "nowhere:99999"), 2, "--listen"),
             (("--redis", "http://127.0.0.1"), 2, "redis"),
             (("--org", "a b"), 2, "--org"),
             (("extra",), 2, "only options"),

@@ -250,6 +250,9 @@ def test_unknown_commands_options_and_words_are_wrong_use():
             (("bogus",), "no command `bogus`"),
             (("campaign",), "campaign pause"),
             (("campaign", "bogus"), "no command `campaign bogus`"),
+            (("campain", "send", "--json"), "did you mean `herald campaign send`?"),
+            (("statsu",), "did you mean `herald status`?"),
+            (("status", "--jsn"), "did you mean --json?"),
             *((tuple(command.split()) + ("--bogus",), "bogus") for command in COMMANDS),
             (("status", "bogus"), "one word too many"),
             (("settings", "bogus"), "one word too many"),
@@ -262,6 +265,14 @@ def test_unknown_commands_options_and_words_are_wrong_use():
             result = stand.herald(*arguments)
             equal(result.status, 2, result.describe())
             assert words in result.err and not result.out, result.describe()
+
+
+def test_an_option_before_the_command_is_told_its_place_and_its_value_is_not_shown():
+    with Stand() as stand:
+        for words in (("--redis", "redis://ann:hush@host", "status"), ("--redis=redis://ann:hush@host", "status")):
+            result = stand.herald(*words)
+            equal(result.status, 2, result.describe())
+            assert "herald COMMAND --redis ..." in result.err and "hush" not in result.err, result.describe()
 
 
 def test_help_about_a_group_shows_its_commands():

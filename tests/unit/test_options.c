@@ -193,7 +193,9 @@ static const struct wrong_case wrong_cases[] = {
     {"--quick=true|false", NULL, "--quick: "},
     {"--nothing", "x", "--nothing is not an option here"},
     {"--other", "x", "--other is not an option here"},
-    {"--nam", "x", "--nam is not an option here"},
+    {"--nam", "x", "--nam is not an option here; did you mean --name?"},
+    {"--qiuck", NULL, "--qiuck is not an option here; did you mean --quick?"},
+    {"--othe", "x", "--othe is not an option here; see --help"}, /* of another program */
     {"--T_SECRET", "x", "is not an option here"},
     {"-x", NULL, "-x is not an option here"},
 };
