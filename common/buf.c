@@ -84,19 +84,19 @@ void buf_char(struct buf *buf, char c)
 size_t buf_digits(int64_t number, char out[BUF_DIGITS])
 {
     uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
-    char digits[BUF_DIGITS];
-    size_t count = 0, len = 0;
+    char digits[BUF_DIGITS], *first = digits + sizeof(digits);
+    size_t len;
 
+    *--first = '\0';
     do {
-        digits[count++] = (char)('0' + rest % 10);
+        *--first = (char)('0' + rest % 10);
         rest /= 10;
     } while (rest > 0);
     if (number < 0)
-        out[len++] = '-';
-    while (count > 0)
-        out[len++] = digits[--count];
-    out[len] = '\0';
-    return len;
+        *--first = '-';
+    len = (size_t)(digits + sizeof(digits) - first);
+    memcpy(out, first, len);
+    return len - 1;
 }
 
 void buf_int(struct buf *buf, int64_t number)

@@ -66,26 +66,26 @@ bool id_is_valid(const char *text, size_t len)
     return len > 0 && len <= ID_MAX;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool id_pack(const char *text, uint8_t out[ID_BYTES])
 {
-    const char *at = text;
+    /* Of lower-case digits the value and one more, of all else 0. */
+    static const uint8_t digits[256] = {
+        ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+        ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    };
+    const uint8_t *at = (const uint8_t *)text;
     uint8_t any = 0;
 
     for (size_t i = 0; i < ID_BYTES; i++) {
-        int high, low;
+        unsigned high, low;
 
         if ((i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-')
             return false;
-        high = hex_digit(at[0]);
-        low = high < 0 ? -1 : hex_digit(at[1]);
-        if (low < 0)
+        high = digits[at[0]];
+        low = high ? digits[at[1]] : 0;
+        if (!low)
             return false;
-        out[i] = (uint8_t)(high << 4 | low);
+        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
         any |= out[i];
         at += 2;
     }

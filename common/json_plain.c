@@ -23,7 +23,7 @@ static uint64_t equal(uint64_t bytes, char c)
 }
 
 /* How many of eight bytes stand before the first that is not plain. */
-static size_t plain_of_eight(const char *data)
+static inline size_t plain_of_eight(const char *data)
 {
     uint64_t bytes, stops;
 
@@ -45,6 +45,8 @@ size_t json_plain_length(const char *data, size_t len)
         if (plain < EIGHT)
             return at;
     }
+    if (len >= EIGHT) /* the last eight, of which the first are plain */
+        return at == len ? len : len - EIGHT + plain_of_eight(data + len - EIGHT);
     while (at < len && is_plain(data[at]))
         at++;
     return at;

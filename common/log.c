@@ -8,6 +8,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/json_plain.h"
 #include "common/log_spacing.h"
 #include "common/timestamp.h"
 
@@ -81,17 +82,12 @@ static void add_words(struct log_lines *lines, const char *text)
     add(lines, text, strlen(text));
 }
 
-/* Texts with none of these are their own JSON, and need no quotes in logfmt if there is no blank or `=` either. */
-static bool is_plain(const char *text, size_t len, bool is_quoted)
+/* Needs no escape, and in logfmt no quotes. */
+static bool is_plain(const char *text, size_t len)
 {
-    bool is_plain = is_quoted || len > 0;
-
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        is_plain &= c >= 0x20 && c != '"' && c != '\\' && (is_quoted || (c != ' ' && c != '=' && c != 0x7f));
-    }
-    return is_plain;
+    if (json_plain_length(text, len) < len)
+        return false;
+    return config.json || (len > 0 && !memchr(text, ' ', len) && !memchr(text, '=', len));
 }
 
 static void add_escaped(struct log_lines *lines, const char *text, size_t len)
@@ -117,7 +113,7 @@ static void add_text(struct log_lines *lines, const char *key, const char *text)
     size_t len = strlen(text);
 
     add_key(lines, key);
-    if (!is_plain(text, len, config.json)) {
+    if (!is_plain(text, len)) {
         add_escaped(lines, text, len);
         return;
     }

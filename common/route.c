@@ -39,7 +39,7 @@ void route_path(const struct route *route, struct span conversation_id, char out
         (void)snprintf(out, ROUTE_PATH_MAX, "%.*s%.*s%s", (int)(gap - route->path), route->path,
                        (int)conversation_id.len, conversation_id.data ? conversation_id.data : "", gap + 2);
     else
-        (void)snprintf(out, ROUTE_PATH_MAX, "%s", route->path);
+        (void)span_join(out, ROUTE_PATH_MAX, span_of(route->path), (struct span){NULL, 0});
 }
 
 static bool is_hidden(const struct route *route, struct span name)

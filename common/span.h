@@ -38,4 +38,22 @@ static inline bool span_starts(struct span span, const char *text)
     return span.data && span.len >= len && memcmp(span.data, text, len) == 0;
 }
 
+/* One behind the other and a NUL, cut to what fits into `size` bytes. For texts that every message needs: printf reads
+ * its format each time. Returns their length. */
+static inline size_t span_join(char *out, size_t size, struct span head, struct span tail)
+{
+    size_t room = size > 0 ? size - 1 : 0;
+    size_t head_len = head.len < room ? head.len : room;
+    size_t tail_len = tail.len < room - head_len ? tail.len : room - head_len;
+
+    if (size == 0)
+        return 0;
+    if (head_len > 0)
+        memcpy(out, head.data, head_len);
+    if (tail_len > 0)
+        memcpy(out + head_len, tail.data, tail_len);
+    out[head_len + tail_len] = '\0';
+    return head_len + tail_len;
+}
+
 #endif

@@ -1,7 +1,5 @@
 #include "worker/admit.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -43,7 +41,7 @@ static void start(struct sender *sender, struct slot *slot)
     route_body(route, envelope_payload(&slot->envelope), &slot->body);
     digest_sha256_hex(slot->body.data, slot->body.len, slot->sha256);
     route_path(route, slot->envelope.content.conversation_id, path);
-    (void)snprintf(url, sizeof(url), "%s%s", sender->crew->api_url, path); /* both are shorter than their buffers */
+    (void)span_join(url, sizeof(url), span_of(sender->crew->api_url), span_of(path)); /* there is room for both */
     request.body = (struct span){slot->body.data, slot->body.len};
     if (trace->id[0]) {
         trace_write(trace, random_u64(), traceparent); /* each attempt is a step of its own */
@@ -51,7 +49,6 @@ static void start(struct sender *sender, struct slot *slot)
     }
     slot->token_generation = sender->token.generation;
     slot->token_was_fresh = sender->token.is_fresh;
-    slot->sent_at_ms = ending_now_ms(sender);
     http_start(sender->http, &request);
 }
 
@@ -66,31 +63,33 @@ static bool makes_way(struct sender *sender, const struct slot *slot, bool has_a
 /* For how long a message waits because Redis' clock and this machine's do not agree whether its time has come or is
  * over; 0: they agree. Which of them is wrong nobody knows, and neither a message sent too early nor one buried comes
  * back. */
-static int64_t doubt(struct sender *sender, const struct envelope *envelope)
+static int64_t doubt(const struct sender *sender, const struct envelope *envelope, const struct instant *now)
 {
-    int64_t own_ms = clock_wall_ms(), early_ms = envelope->send_at_ms - own_ms;
-    int64_t left_ms = ending_left_ms(sender, envelope, ending_now_ms(sender));
-    int64_t own_left_ms = ending_left_ms(sender, envelope, own_ms);
+    int64_t early_ms = envelope->send_at_ms - now->own_ms;
+    int64_t left_ms = ending_left_ms(sender, envelope, now->redis_ms);
+    int64_t own_left_ms = ending_left_ms(sender, envelope, now->own_ms);
     int64_t wait_ms = early_ms > 0 ? early_ms : left_ms <= 0 && own_left_ms > 0 ? own_left_ms : 0;
 
     if (wait_ms > DOUBT_MS)
         log_warning("a message waits: the clocks of Redis and of this machine differ; set them right",
-                    LOG_ONE("id", envelope->id), LOG_NUMBER("redis_ahead_ms", ending_now_ms(sender) - own_ms));
+                    LOG_ONE("id", envelope->id), LOG_NUMBER("redis_ahead_ms", now->redis_ms - now->own_ms));
     return wait_ms > DOUBT_MS ? DOUBT_MS : wait_ms;
 }
 
 /* Redis has said that it may go. What has changed since is what this process knows itself. */
 static void start_or_return(struct sender *sender, struct slot *slot, bool has_another)
 {
-    int64_t doubt_ms = doubt(sender, &slot->envelope);
+    const struct instant now = ending_instant(sender);
+    int64_t doubt_ms = doubt(sender, &slot->envelope, &now);
     bool may_start;
 
-    slot->started_ms = clock_mono_ms();
+    slot->started_ms = now.mono_ms;
+    slot->sent_at_ms = now.redis_ms;
     may_start = slot->started_ms - slot->granted_ms <= slot->life_ms && !atomic_load(&sender->crew->is_stopping) &&
                 crew_has_lease(sender->crew);
     if (slot->started_ms - slot->granted_ms > slot->life_ms)
         grant_note_late(&sender->grant, slot->granted_ms);
-    if (ending_surely_left_ms(sender, &slot->envelope) <= 0)
+    if (ending_surely_left_ms(sender, &slot->envelope, &now) <= 0)
         bury_untried(sender, slot, "expired", "", "it was too old before it could be sent", (struct span){NULL, 0});
     else if (doubt_ms > 0)
         ending_defer(sender, slot, doubt_ms, "clocks_differ", true);
@@ -218,8 +217,10 @@ static void consider(struct sender *sender, struct slot *slot, struct span bytes
 void admit_message(struct sender *sender, int64_t ticket, struct span bytes)
 {
     struct slot *slot = slots_take(&sender->slots); /* there is one: no more was asked for than is free */
+    char number[BUF_DIGITS];
 
-    (void)snprintf(slot->ticket, sizeof(slot->ticket), "%s%" PRId64, sender->prefix, ticket);
+    (void)buf_digits(ticket, number);
+    (void)span_join(slot->ticket, sizeof(slot->ticket), span_of(sender->prefix), span_of(number)); /* room for both */
     slot->granted_ms = sender->asked_at_ms;
     slot->margin_ms = sender->asked.margin_ms;
     slot->life_ms = sender->asked.life_ms;

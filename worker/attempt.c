@@ -60,7 +60,7 @@ static bool is_polled(const struct slot *slot)
 static void settle(struct sender *sender, struct slot *slot, const struct verdict *verdict,
                    const struct attempt_record *record, enum transport transport)
 {
-    struct letter letter = {.reason = verdict->reason, .field = "", .at_ms = ending_now_ms(sender), .last = record};
+    struct letter letter = {.reason = verdict->reason, .field = "", .last = record};
     struct store_settle item;
 
     switch (verdict->outcome) {
@@ -82,6 +82,7 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
     case OUTCOME_DEAD:
         envelope_add_attempt(&slot->envelope, record);
         letter.detail = record->message;
+        letter.at_ms = ending_now_ms(sender);
         ending_bury(sender, slot, &letter, (struct span){NULL, 0}, false);
         break;
     case OUTCOME_RETURNED:
@@ -108,7 +109,7 @@ static struct attempt_record record_of(const struct slot *slot, const struct htt
     };
 }
 
-static void read_answer(struct slot *slot, const struct http_result *result)
+static void read_answer(struct slot *slot, const struct http_result *result, int64_t own_ms)
 {
     const struct answer_raw raw = {
         .status = result->status,
@@ -120,13 +121,13 @@ static void read_answer(struct slot *slot, const struct http_result *result)
         .body_len = result->body.len,
     };
 
-    answer_read(&slot->answer, &raw, clock_wall_ms());
+    answer_read(&slot->answer, &raw, own_ms);
 }
 
 static void count_attempt(const struct sender *sender, const struct slot *slot, const struct http_result *result,
-                          const struct verdict *verdict)
+                          const struct verdict *verdict, int64_t now_ms)
 {
-    int64_t since_ms = ending_since_ms(&slot->envelope), now_ms = ending_now_ms(sender);
+    int64_t since_ms = ending_since_ms(&slot->envelope);
 
     meters_note_attempt(sender->metrics, &(struct meters_attempt){
                                              .envelope = &slot->envelope,
@@ -140,9 +141,9 @@ static void count_attempt(const struct sender *sender, const struct slot *slot, 
 /* Genesys counts a request when it arrives, and some are on their way for longer than others: there is a queue at the
  * other end, or a switch forgets about us for a moment. So the grant counts from the latest instant at which the
  * request may have arrived, less the time that every request needs. */
-static void move_grant(struct sender *sender, const struct slot *slot, const struct http_result *result)
+static void move_grant(struct sender *sender, const struct slot *slot, const struct http_result *result, int64_t now_ms)
 {
-    int64_t now_ms = clock_mono_ms(), quick_ms = 0; /* without an answer nobody knows but that it may have been now */
+    int64_t quick_ms = 0; /* without an answer nobody knows but that it may have been now */
 
     if (slot->life_ms == INT64_MAX ||
         (result->transport != TRANSPORT_ANSWERED && result->transport != TRANSPORT_UNKNOWN))
@@ -157,17 +158,18 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
 {
     struct slot *slot = result->context;
     struct envelope *envelope = &slot->envelope;
+    const struct instant now = ending_instant(sender);
     const struct attempt_result attempt = {result->transport, result->status, slot->token_was_fresh};
     const struct verdict_facts facts = {
         .hold_unknown = envelope->on_unknown == ON_UNKNOWN_HOLD,
         .attempts_before = (unsigned)envelope->progress.attempts,
         .max_attempts = (unsigned)sender->crew->settings->max_attempts,
-        .left_ms = ending_surely_left_ms(sender, envelope),
+        .left_ms = ending_surely_left_ms(sender, envelope, &now),
     };
     const struct crew_end end = {
         .id_hash = slot->id_hash,
         .started_ms = slot->started_ms,
-        .now_ms = clock_mono_ms(),
+        .now_ms = now.mono_ms,
         .own_forbidden = (unsigned)envelope->progress.forbidden,
         .token_generation = slot->token_generation,
         .was_answered = result->transport == TRANSPORT_ANSWERED,
@@ -178,8 +180,8 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
 
     if (result->transport == TRANSPORT_WITHHELD && crew_has_lease(sender->crew))
         grant_note_late(&sender->grant, slot->granted_ms);
-    move_grant(sender, slot, result);
-    read_answer(slot, result);
+    move_grant(sender, slot, result, now.mono_ms);
+    read_answer(slot, result, now.own_ms);
     note_pause(sender, &verdict, &slot->answer,
                crew_note_end(sender->crew, &end, &verdict, slot->answer.retry_after_ms));
     note_progress(envelope, &verdict, result->status);
@@ -189,14 +191,14 @@ void attempt_finish(struct sender *sender, const struct http_result *result)
         .worker = sender->crew->worker_id,
         .outcome = record.outcome,
         .reason = verdict.reason,
-        .at_ms = ending_now_ms(sender),
+        .at_ms = now.redis_ms,
         .attempt = &record,
         .sha256 = slot->sha256,
         .provider_id = slot->answer.message_id,
         .conversation_id = slot->answer.conversation_id,
     };
     audit_write(&audit, envelope, &slot->audit);
-    count_attempt(sender, slot, result, &verdict);
+    count_attempt(sender, slot, result, &verdict, now.redis_ms);
     log_attempt(slot, &verdict, &record);
     settle(sender, slot, &verdict, &record, result->transport);
 }

@@ -4,6 +4,13 @@
 #include "common/sms.h"
 #include "worker/meters.h"
 
+struct instant ending_instant(const struct sender *sender)
+{
+    int64_t mono_ms = clock_mono_ms();
+
+    return (struct instant){mono_ms, mono_ms + sender->clock_offset_ms, clock_wall_ms()};
+}
+
 int64_t ending_now_ms(const struct sender *sender)
 {
     return clock_mono_ms() + sender->clock_offset_ms;
@@ -42,12 +49,9 @@ int64_t ending_left_ms(const struct sender *sender, const struct envelope *envel
     return until_ms - now_ms;
 }
 
-int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope *envelope)
+int64_t ending_surely_left_ms(const struct sender *sender, const struct envelope *envelope, const struct instant *now)
 {
-    int64_t left_ms = ending_left_ms(sender, envelope, ending_now_ms(sender));
-    int64_t own_ms = ending_left_ms(sender, envelope, clock_wall_ms());
-
-    return left_ms > own_ms ? left_ms : own_ms;
+    return later(ending_left_ms(sender, envelope, now->redis_ms), ending_left_ms(sender, envelope, now->own_ms));
 }
 
 struct store_about ending_about(const struct sender *sender, const struct slot *slot)

@@ -1,7 +1,6 @@
 #include "worker/http.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,7 +9,8 @@
 #include "common/mem.h"
 #include "worker/http_parts.h"
 
-#define READY_MAX 256 /* descriptors that are looked at in one go */
+#define EXPECT_FROM 65536 /* bytes of a body: libcurl expects a 100 only from 1 MiB on, but no promise says so */
+#define READY_MAX   256   /* descriptors that are looked at in one go */
 
 /* --- time ---
  *
@@ -55,25 +55,29 @@ static void add_header(struct transfer *transfer, size_t *count, char *line)
 
 static void set_headers(struct transfer *transfer, const struct http_request *request)
 {
-    static char accept_json[] = "Accept: application/json", no_expect[] = "Expect:";
+    static char agent[] = "User-Agent: herald/" HERALD_VERSION, accept_json[] = "Accept: application/json";
+    static char no_expect[] = "Expect:";
     struct http *http = transfer->http;
     size_t count = 0;
 
     transfer->content_type = shared_line_take(&http->content_type, "Content-Type: ", request->content_type);
     add_header(transfer, &count, transfer->content_type->text);
+    add_header(transfer, &count, agent); /* CURLOPT_USERAGENT is printed twice for each request */
     add_header(transfer, &count, accept_json);
-    add_header(transfer, &count, no_expect); /* libcurl must not wait for a 100 before it sends a large body */
+    if (request->body.len >= EXPECT_FROM)
+        add_header(transfer, &count, no_expect); /* libcurl must not wait for a 100 before it sends a large body */
     if (request->authorization) {
         transfer->authorization = shared_line_take(&http->authorization, "Authorization: ", request->authorization);
         add_header(transfer, &count, transfer->authorization->text);
     }
     if (request->request_id) {
-        (void)snprintf(transfer->request_id, sizeof(transfer->request_id), "X-Genesys-Request-Id: %s",
-                       request->request_id);
+        (void)span_join(transfer->request_id, sizeof(transfer->request_id), span_of("X-Genesys-Request-Id: "),
+                        span_of(request->request_id));
         add_header(transfer, &count, transfer->request_id);
     }
     if (request->traceparent) {
-        (void)snprintf(transfer->traceparent, sizeof(transfer->traceparent), "traceparent: %s", request->traceparent);
+        (void)span_join(transfer->traceparent, sizeof(transfer->traceparent), span_of("traceparent: "),
+                        span_of(request->traceparent));
         add_header(transfer, &count, transfer->traceparent);
     }
     for (size_t i = 0; i < HTTP_MORE_HEADERS && request->more[i]; i++)
