@@ -9,7 +9,7 @@
 #include "worker/shared_line.h"
 #include "worker/sockets.h"
 
-#define HEADER_COUNT (6 + HTTP_MORE_HEADERS)
+#define HEADER_COUNT (7 + HTTP_MORE_HEADERS) /* as set_headers adds them */
 
 struct transfer {
     struct transfer *next_free;

@@ -1,10 +1,11 @@
-/* Requests to a host of which not every address may be connected to.
+/* Requests as they go over the wire, and to a host of which not every address may be connected to.
  *
- * It relies on libcurl (from 7.77 on) giving `localhost` both ::1 and 127.0.0.1 by itself, the latter first, where
- * there is IPv6; where there is none, it is skipped. */
+ * The latter relies on libcurl (from 7.77 on) giving `localhost` both ::1 and 127.0.0.1 by itself, the latter first,
+ * where there is IPv6; where there is none, it is skipped. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -140,6 +141,92 @@ static void forbidden_is_a_host_without_any_address_that_is_allowed(void **state
     }
 }
 
+/* What comes in on a connection, as far as it has come. */
+struct inbox {
+    int listen_fd, fd;
+    char text[2 << 20];
+    size_t len;
+};
+
+static void receive(struct inbox *inbox)
+{
+    ssize_t got;
+
+    if (inbox->fd < 0)
+        inbox->fd = accept4(inbox->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (inbox->fd >= 0 &&
+           (got = recv(inbox->fd, inbox->text + inbox->len, sizeof(inbox->text) - 1 - inbox->len, 0)) > 0)
+        inbox->len += (size_t)got;
+    inbox->text[inbox->len] = '\0';
+}
+
+static bool has_body(const struct inbox *inbox, size_t len)
+{
+    const char *end = strstr(inbox->text, "\r\n\r\n");
+
+    return end && strlen(end + 4) >= len;
+}
+
+static size_t times_in(const char *text, const char *part)
+{
+    size_t times = 0;
+
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
+        times++;
+    return times;
+}
+
+static void a_request_carries_each_of_its_headers_once_and_waits_for_no_100(void **state)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    static const char *const lines[] = {
+        "POST /p HTTP/1.1\r\n",      "\r\nUser-Agent: herald/",  "\r\nAccept: application/json\r\n",
+        "\r\nContent-Type: a/b\r\n", "\r\nAuthorization: B\r\n", "\r\nX-Genesys-Request-Id: r\r\n",
+        "\r\ntraceparent: t\r\n",    "\r\nOne: 1\r\n",           "\r\nTwo: 2\r\n",
+        "\r\nThree: 3\r\n",          "\r\nHost: 127.0.0.1:",
+    };
+    static struct inbox inbox;
+    static char body[3 << 19], one[] = "One: 1", two[] = "Two: 2", three[] = "Three: 3", url[64];
+    const struct http_config config = {.timeout_ms = 20000, .connect_timeout_ms = 20000, .max_requests = 1};
+    struct http_result result;
+    struct reason why;
+    struct http *http;
+    int port = 0;
+
+    (void)state;
+    memset(body, 'b', sizeof(body));
+    inbox = (struct inbox){.listen_fd = bind_here(AF_INET, true, &port), .fd = -1};
+    assert_true(inbox.listen_fd >= 0);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d/p", port);
+    assert_int_equal(http_open(&http, &config, &why), 0);
+    http_start(http, &(struct http_request){.url = url,
+                                            .authorization = "B",
+                                            .request_id = "r",
+                                            .traceparent = "t",
+                                            .content_type = "a/b",
+                                            .body = {body, sizeof(body)},
+                                            .more = {one, two, three}});
+    http_pump(http);
+    while (!http_next(http, &result)) {
+        bool was_whole = has_body(&inbox, sizeof(body));
+
+        receive(&inbox);
+        if (!was_whole && has_body(&inbox, sizeof(body)))
+            assert_int_equal(send(inbox.fd, answer, sizeof(answer) - 1, 0), sizeof(answer) - 1);
+        http_wait(http, NULL, 0, 10);
+        http_pump(http);
+    }
+    assert_int_equal(result.status, 200);
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        if (times_in(inbox.text, lines[i]) != 1)
+            fail_msg("%zu times %s", times_in(inbox.text, lines[i]), lines[i]);
+    }
+    assert_int_equal(times_in(inbox.text, "Expect"), 0);
+    http_close(http);
+    (void)close(inbox.fd);
+    (void)close(inbox.listen_fd);
+}
+
 static int set_up(void **state)
 {
     struct reason why;
@@ -158,6 +245,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_carries_each_of_its_headers_once_and_waits_for_no_100),
         cmocka_unit_test(forbidden_is_a_host_without_any_address_that_is_allowed),
     };
 
