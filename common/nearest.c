@@ -34,7 +34,7 @@ void nearest_look_at(struct nearest *nearest, const char *name)
     if (nearest->word.len > NEAREST_MAX || strlen(name) > NEAREST_MAX)
         return;
     slips = slips_between(nearest->word, span_of(name));
-    if (3 * slips > nearest->word.len + 1 || (nearest->name && slips >= nearest->slips))
+    if ((!nearest->is_any && 3 * slips > nearest->word.len + 1) || (nearest->name && slips >= nearest->slips))
         return;
     nearest->name = name;
     nearest->slips = slips;

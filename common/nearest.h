@@ -10,6 +10,7 @@
 
 struct nearest {
     struct span word;
+    bool is_any;      /* the nearest is wanted however far it is */
     const char *name; /* NULL: none is near; of 2 letters 1 may be wrong, of 5 letters 2, of 8 letters 3 */
     size_t slips;
 };

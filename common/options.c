@@ -45,9 +45,10 @@ static void refuse_flag(const struct option_set *sets, size_t count, struct span
                 nearest_look_at(&nearest, sets[s].rows[i].flag);
         }
     }
-    reason_set(why, "--%.*s is not an option here; %s%s%s", (int)(flag.len < 60 ? flag.len : 60), flag.data,
-               nearest.name ? "did you mean --" : "see --help", nearest.name ? nearest.name : "",
-               nearest.name ? "?" : "");
+    if (nearest.name)
+        reason_set(why, "--%.*s is not an option here; did you mean --%s?", (int)flag.len, flag.data, nearest.name);
+    else
+        reason_set(why, "--%.*s is not an option here; see --help", (int)(flag.len < 60 ? flag.len : 60), flag.data);
 }
 
 /* Sets one value; a failure says where the bad value stands. */

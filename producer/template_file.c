@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/ids.h"
+#include "common/nearest.h"
 #include "common/utf8.h"
 #include "producer/language.h"
 
@@ -34,34 +35,6 @@ static const char *const builtin_languages[] = {"en", "es", "fr", "de"};
 static const char *const builtin_greetings[] = {"Hello", "Hola", "Bonjour", "Hallo"};
 #define BUILTIN_GREETINGS (sizeof(builtin_languages) / sizeof(builtin_languages[0]))
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* How many letters must be added, removed or changed to make one name of the other (Levenshtein). */
-#define NAME_COMPARED 40 /* characters; no field's name is longer */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[NAME_COMPARED + 1];
-    size_t len = strnlen(b, NAME_COMPARED);
-
-    for (size_t j = 0; j <= len; j++)
-        row[j] = j;
-    for (size_t i = 0; i < NAME_COMPARED && a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < len; j++) {
-            size_t best = smaller(smaller(row[j], row[j + 1]) + 1, diagonal + (a[i] == b[j] ? 0 : 1));
-
-            diagonal = row[j + 1];
-            row[j + 1] = best;
-        }
-    }
-    return row[len];
-}
-
 /* Visits the members of an object for one of the loaders below: `rc` becomes not 0 at the first that is wrong. */
 struct visit {
     struct template *t;
@@ -79,16 +52,15 @@ static bool refuse(struct visit *v, int rc)
 static bool check_known(void *context, const char *key, const struct json *value)
 {
     struct visit *v = context;
-    size_t nearest = 0;
+    struct nearest nearest = {.word = {key, strnlen(key, NEAREST_MAX)}, .is_any = true};
 
     (void)value; /* looked at by the field's own loader */
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         if (strcmp(key, field_names[i]) == 0)
             return true;
-        if (distance(key, field_names[i]) < distance(key, field_names[nearest]))
-            nearest = i;
+        nearest_look_at(&nearest, field_names[i]);
     }
-    reason_set(v->why, "the field '%.40s' is not known; the nearest one is '%s'", key, field_names[nearest]);
+    reason_set(v->why, "the field '%.40s' is not known; the nearest one is '%s'", key, nearest.name);
     return refuse(v, ERR_INVALID);
 }
 

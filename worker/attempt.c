@@ -60,8 +60,8 @@ static bool is_polled(const struct slot *slot)
 static void settle(struct sender *sender, struct slot *slot, const struct verdict *verdict,
                    const struct attempt_record *record, enum transport transport)
 {
-    struct letter letter = {.reason = verdict->reason, .field = "", .last = record};
     struct store_settle item;
+    struct letter letter;
 
     switch (verdict->outcome) {
     case OUTCOME_SENT:
@@ -81,8 +81,11 @@ static void settle(struct sender *sender, struct slot *slot, const struct verdic
         break;
     case OUTCOME_DEAD:
         envelope_add_attempt(&slot->envelope, record);
-        letter.detail = record->message;
-        letter.at_ms = ending_now_ms(sender);
+        letter = (struct letter){.reason = verdict->reason,
+                                 .field = "",
+                                 .detail = record->message,
+                                 .at_ms = ending_now_ms(sender),
+                                 .last = record};
         ending_bury(sender, slot, &letter, (struct span){NULL, 0}, false);
         break;
     case OUTCOME_RETURNED:

@@ -16,16 +16,16 @@ int64_t ending_now_ms(const struct sender *sender)
     return clock_mono_ms() + sender->clock_offset_ms;
 }
 
-int64_t ending_accepted_ms(const struct sender *sender)
-{
-    int64_t now_ms = ending_now_ms(sender), own_ms = clock_wall_ms();
-
-    return now_ms > own_ms ? now_ms : own_ms;
-}
-
 static int64_t later(int64_t a_ms, int64_t b_ms)
 {
     return a_ms > b_ms ? a_ms : b_ms;
+}
+
+int64_t ending_accepted_ms(const struct sender *sender)
+{
+    const struct instant now = ending_instant(sender);
+
+    return later(now.redis_ms, now.own_ms);
 }
 
 int64_t ending_since_ms(const struct envelope *envelope)

@@ -58,11 +58,25 @@ static void a_name_that_is_too_long_is_passed_over(void **state)
     assert_int_equal(nearest.slips, 1);
 }
 
+static void the_nearest_however_far_is_found_for_who_wants_that(void **state)
+{
+    struct nearest nearest = {.word = span_of("stxxxxxxxx"), .is_any = true};
+
+    (void)state;
+    nearest_look_at(&nearest, "json");
+    assert_string_equal(nearest.name, "json");
+    nearest_look_at(&nearest, "status");
+    assert_string_equal(nearest.name, "status");
+    nearest_look_at(&nearest, "stimes"); /* as far: the first stays */
+    assert_string_equal(nearest.name, "status");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_name_with_the_fewest_slips_is_found_if_they_are_few),
         cmocka_unit_test(a_name_that_is_too_long_is_passed_over),
+        cmocka_unit_test(the_nearest_however_far_is_found_for_who_wants_that),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
